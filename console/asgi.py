@@ -1,0 +1,12 @@
+"""The ASGI application (uvicorn)."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+application = get_asgi_application()
+
+from console.checks import refuse_to_start_misconfigured  # noqa: E402 - needs the apps
+
+refuse_to_start_misconfigured()

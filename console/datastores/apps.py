@@ -1,0 +1,6 @@
+from django.apps import AppConfig
+
+
+class DatastoresConfig(AppConfig):
+    name = "console.datastores"
+    label = "datastores"

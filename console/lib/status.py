@@ -1,0 +1,23 @@
+"""The four words for how something is, and how they combine."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """How something is. `unknown` is neither good nor bad: it can't be seen."""
+
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    FAILING = "failing"
+    UNKNOWN = "unknown"
+
+
+_SEVERITY = {Status.HEALTHY: 0, Status.UNKNOWN: 1, Status.DEGRADED: 2, Status.FAILING: 3}
+
+
+def worst(statuses: Iterable[Status]) -> Status:
+    """The worst of them: failing, then degraded, then unknown; healthy when there is none."""
+    return max(statuses, key=_SEVERITY.__getitem__, default=Status.HEALTHY)

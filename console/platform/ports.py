@@ -1,0 +1,96 @@
+"""What the console asks of the platform: one Protocol per system, and one error for every way it can fail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from console.platform.readings import (
+    BrokerReading,
+    DatastoreReading,
+    GroupReading,
+    PoolReading,
+    ReplicationTaskReading,
+    SchedulerReading,
+    TableStatistics,
+    TasksReading,
+    WarehouseReading,
+    WorkerHeartbeat,
+    WorkerReading,
+)
+
+
+class PlatformError(Exception):
+    """A system of the platform could not be read or changed.
+
+    `system` names it as an operator would ("Airflow's API"), `code` is stable and short (`timeout`, `refused`,
+    `unauthorised`, `forbidden`, `not_found`, `malformed`, `unavailable`, `throttled`, `rejected`), the message is one
+    sentence without secrets, `remedy` says what to look at. `permanent`: trying again unchanged can't help.
+    """
+
+    def __init__(
+        self, system: str, code: str, message: str, *, remedy: str = "", permanent: bool = False
+    ) -> None:
+        super().__init__(message)
+        self.system = system
+        self.code = code
+        self.message = message
+        self.remedy = remedy
+        self.permanent = permanent
+
+
+class AirflowPort(Protocol):
+    """Airflow's REST API."""
+
+    def scheduler(self) -> SchedulerReading: ...
+
+    def tasks(self, queues: Sequence[str], *, limit: int) -> TasksReading: ...
+
+    def pools(self) -> tuple[PoolReading, ...]: ...
+
+
+class BrokerPort(Protocol):
+    """The Redis broker of Airflow's Celery workers."""
+
+    def queues(self, queues: Sequence[str]) -> BrokerReading: ...
+
+    def workers(self, nodes: Sequence[str], *, timeout_s: float) -> tuple[WorkerReading, ...]:
+        """Ask exactly these nodes. An empty sequence asks nobody and returns nothing (Celery would ask ALL)."""
+        ...
+
+    def heartbeats(self, *, idle_s: float) -> Iterator[WorkerHeartbeat | None]:
+        """Worker events for ever; None whenever `idle_s` passed without one. Ends by PlatformError."""
+        ...
+
+
+class ComputePort(Protocol):
+    """Auto Scaling Groups and EC2."""
+
+    def groups(self, names: Sequence[str]) -> tuple[GroupReading, ...]:
+        """The groups that exist of those named; a missing one is absent from the answer."""
+        ...
+
+
+class ReplicationPort(Protocol):
+    """DMS and its CloudWatch metrics."""
+
+    def tasks(self, identifiers: Sequence[str], *, now: datetime) -> tuple[ReplicationTaskReading, ...]: ...
+
+    def table_statistics(self, arn: str) -> tuple[TableStatistics, ...]: ...
+
+
+class WarehousePort(Protocol):
+    """A database in which tables are looked at: the warehouse (Redshift) or a source."""
+
+    def evidence(self, tables: Sequence[tuple[str, str, str]]) -> WarehouseReading:
+        """The newest stamps of `(declared name, schema.table, column)`, in one query."""
+        ...
+
+
+class DatastoresPort(Protocol):
+    """RDS and ElastiCache."""
+
+    def datastores(self, wanted: Sequence[tuple[str, str, str]]) -> tuple[DatastoreReading, ...]:
+        """Those that exist of `(id, kind, identifier)`."""
+        ...

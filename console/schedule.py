@@ -1,0 +1,23 @@
+"""What beat starts, and how often. Tasks are named by string: the schedule imports no app."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from console.platform.sources import SOURCES
+
+OTHER: dict[str, tuple[str, float]] = {
+    # name: (task, interval in seconds)
+}
+
+
+def beat_schedule() -> dict[str, dict[str, Any]]:
+    """Each poll by its own entry, so that one that hangs delays no other.
+
+    A message expires when its successor is due: a backlog of old polls helps nobody.
+    """
+    entries = {spec.name: (spec.task, spec.interval_s) for spec in SOURCES.values() if spec.task} | OTHER
+    return {
+        name: {"task": task, "schedule": interval_s, "options": {"expires": max(interval_s, 2.0)}}
+        for name, (task, interval_s) in entries.items()
+    }

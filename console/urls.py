@@ -1,0 +1,20 @@
+"""Every address of the console (CONTRACT: "Pages")."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path
+
+from console.api import api
+
+urlpatterns = [
+    path("", include("console.overview.urls")),
+    path("scheduler/", include("console.scheduler.urls")),
+    path("fleets/", include("console.fleets.urls")),
+    path("freshness/", include("console.freshness.urls")),
+    path("pools/", include("console.pools.urls")),
+    path("datastores/", include("console.datastores.urls")),
+    path("accounts/", include("console.accounts.urls")),
+    path("admin/", admin.site.urls),
+    path("api/v1/", api.urls),
+]
