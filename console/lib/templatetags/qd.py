@@ -1,0 +1,250 @@
+"""Template tags for Quarterdeck's components. Each tag prepares plain values; its HTML is in templates/partials/."""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from django import template
+from django.template.context import RequestContext
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from console.lib import marks, words
+from console.lib.vocabulary import canonical, look
+
+register = template.Library()
+
+
+# ---- icons and states ----
+@register.simple_tag
+def icon(name: str, size: str = "", tone: str = "", css: str = "", label: str = "") -> SafeString:
+    """`{% icon "rocket" %}`: an icon of the sprite. size `sm` or `lg`; tone colours it; label names it for readers."""
+    classes = " ".join(
+        filter(None, ["qd-i", f"qd-i-{size}" if size else "", f"qd-fg-{tone}" if tone else "", css])
+    )
+    fill = SafeString(" data-fill") if name.endswith("-f") else ""
+    spoken = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
+    return format_html(
+        '<svg class="{}"{} {}><use href="{}#i-{}"></use></svg>',
+        classes,
+        fill,
+        spoken,
+        static("img/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state_icon(status: object, size: str = "", label: str = "") -> SafeString:
+    """The icon of a state in its colour, spoken as the state's word (or `label`)."""
+    tone, name = look(status)
+    return icon(name, size=size, tone=tone, label=label or canonical(status))
+
+
+@register.filter
+def tone(status: object) -> str:
+    """`{{ status|tone }}`: ok, warn, bad, unk, drain, pause, work or mute."""
+    return look(status).tone
+
+
+@register.inclusion_tag("partials/_pill.html")
+def pill(status: object, word: object = "") -> dict[str, Any]:
+    """`{% pill status %}` or `{% pill status "2 at risk" %}`: icon, word and colour together."""
+    tone_, name = look(status)
+    return {"tone": tone_, "icon": name, "word": word or _said(status)}
+
+
+@register.inclusion_tag("partials/_state.html")
+def state(status: object, word: object = "") -> dict[str, Any]:
+    """The same words in a table cell: a coloured icon and the word, without the pill."""
+    tone_, name = look(status)
+    return {"tone": tone_, "icon": name, "word": word or _said(status)}
+
+
+def _said(status: object) -> str:
+    return str(status).replace("_", " ") if status not in (None, "") else "unknown"
+
+
+# ---- time ----
+@register.inclusion_tag("partials/_age.html", takes_context=True)
+def age(
+    context: RequestContext,
+    as_of: dt.datetime | None,
+    now: dt.datetime | None = None,
+    limit_s: float = 60,
+    every_s: float | None = None,
+) -> dict[str, Any]:
+    """`{% age as_of now limit_s every_s %}`: how old the figures around it are.
+
+    Put it inside the `[data-live]` block that it dates: past `limit_s` that block turns unknown, in the browser too.
+    `now` may be left out (or empty): then the page's own moment is used. None as `as_of` reads "never seen".
+    """
+    moment = now or page_now(context)
+    seconds = None if as_of is None else max(0.0, (moment - as_of).total_seconds())
+    part = 1.0 if seconds is None else min(1.0, seconds / limit_s if limit_s > 0 else 1.0)
+    return {
+        "at_ms": None if as_of is None else round(as_of.timestamp() * 1000),
+        "limit_s": f"{limit_s:g}",
+        "word": "never seen" if seconds is None else ("stale, " if part >= 1 else "") + whole(seconds),
+        "dash": max(4, round(part * 100)),
+        "mood": "is-stale" if part >= 1 else "is-old" if part > 0.75 else "",
+        "title": (f"updates every {words.duration(every_s)}, " if every_s else "")
+        + f"unknown after {words.duration(limit_s)}",
+    }
+
+
+def page_now(context: RequestContext) -> dt.datetime:
+    """The moment the page is about: `now` or `shell.now` of the context, else the clock."""
+    shell = context.get("shell")
+    found = context.get("now") or getattr(shell, "now", None)
+    return found if isinstance(found, dt.datetime) else timezone.now()
+
+
+def whole(seconds: float) -> str:
+    """An age in words, in whole seconds: it is read, not measured."""
+    return words.duration(math.floor(seconds))
+
+
+@register.simple_tag(takes_context=True)
+def now_ms(context: RequestContext) -> int:
+    """The page's moment in milliseconds since 1970: what the browser counts ages from."""
+    return round(page_now(context).timestamp() * 1000)
+
+
+@register.filter
+def duration(seconds: float | dt.timedelta | None) -> str:
+    """Seconds (or a timedelta) in words: `14 min`; None is `unknown`."""
+    return words.duration(seconds.total_seconds() if isinstance(seconds, dt.timedelta) else seconds)
+
+
+@register.simple_tag(takes_context=True)
+def when(context: RequestContext, at: dt.datetime | None, now: dt.datetime | None = None) -> SafeString:
+    """`{% when at %}`: the UTC time, with the day as soon as it is not today; the full moment on hover."""
+    if at is None:
+        return format_html('<span class="qd-3">{}</span>', "never")
+    at = at.astimezone(dt.UTC)
+    today = (now or page_now(context)).astimezone(dt.UTC)
+    text = at.strftime("%H:%M")
+    if at.date() != today.date():
+        text = at.strftime("%a %-d %b %H:%M" if abs((today - at).days) < 300 else "%-d %b %Y %H:%M")
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        at.isoformat(),
+        at.strftime("%a %-d %b %Y %H:%M:%S UTC"),
+        text.replace(" ", words.NBSP),
+    )
+
+
+# ---- figures ----
+@register.filter
+def number(value: float | None) -> str:
+    """`12 480`, `0.4`; None is `unknown`. Thousands are set apart by a narrow space."""
+    if value is None:
+        return "unknown"
+    text = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:,.1f}"
+    return text.replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+@register.filter
+def initials(name: object) -> str:
+    """`MO` of `Mira Okafor` or `mira.okafor`, for an avatar."""
+    parts = [part for part in str(name).replace(".", " ").replace("-", " ").replace("_", " ").split() if part]
+    return "".join(part[0] for part in parts[:2]).upper() or "?"
+
+
+# ---- small drawings ----
+@register.inclusion_tag("partials/_sparkline.html")
+def sparkline(
+    points: Sequence[float | None], label: str, status: object = "healthy", width: int = 120
+) -> dict[str, Any]:
+    """`{% sparkline points "backlog of cpu, last 2 hours, now 41" status %}`: None in points is a gap."""
+    drawn = marks.spark(points, width)
+    mood = look(status).tone if status else ""
+    return {"spark": drawn, "label": label, "mood": mood if mood in ("warn", "bad") else "", "width": width}
+
+
+@register.inclusion_tag("partials/_fleetbar.html")
+def fleetbar(
+    in_service: int,
+    launching: int = 0,
+    draining: int = 0,
+    lost: int = 0,
+    baseline: int = 0,
+    desired: int = 0,
+    maximum: int = 0,
+) -> dict[str, Any]:
+    """One cell per worker up to the maximum; a grey tick at the baseline, a bright one at the desired count."""
+    cells = marks.fleet_cells(in_service, launching, draining, lost, maximum)
+    tick = marks.FLEET_STEP
+    return {
+        "cells": cells,
+        "width": max(tick, len(cells) * tick),
+        "baseline_x": baseline * tick - 4 if baseline else None,
+        "desired_x": desired * tick - 4 if desired else None,
+        "label": f"{in_service} in service, {launching} launching, {draining} draining, {lost} lost; "
+        f"baseline {baseline}, desired {desired}, max {maximum}",
+    }
+
+
+@register.inclusion_tag("partials/_slotbar.html")
+def slotbar(running: int, queued: int = 0, deferred: int = 0, total: int = 0, size: str = "") -> dict[str, Any]:
+    """Slots of a pool or fleet: solid running, striped queued, dotted deferred, the rest open."""
+    open_ = max(0, total - running - queued - deferred)
+    amounts = [("mark", float(running)), ("queued", float(queued)), ("deferred", float(deferred))]
+    return {
+        "parts": marks.parts(amounts, max(total, running + queued + deferred)),
+        "size": size,
+        "label": f"{running} running, {queued} queued, {deferred} deferred, {open_} open of {total}",
+    }
+
+
+@register.inclusion_tag("partials/_bar.html")
+def bar(value: float, of: float, status: object = "", label: str = "", size: str = "") -> dict[str, Any]:
+    """A meter: one quantity of a limit. Blue while it is only a quantity; give a status to colour it."""
+    share = value / of * 100 if of else 0
+    tone_ = look(status).tone if status else "mark"
+    return {
+        "parts": marks.parts([(tone_, value)], of),
+        "size": size,
+        "label": label or f"{round(share)} %",
+    }
+
+
+@register.inclusion_tag("partials/_bar.html")
+def propbar(amounts: Sequence[Sequence[Any]], label: str = "") -> dict[str, Any]:
+    """Parts of a whole, worst at the right end: `amounts` are (status, count) or (status, count, word)."""
+    total = sum(float(row[1]) for row in amounts)
+    said = ", ".join(f"{row[1]} {row[2] if len(row) > 2 else _said(row[0])}" for row in amounts)
+    return {
+        "parts": marks.parts([(look(row[0]).tone, float(row[1])) for row in amounts], total, gap=0.3),
+        "size": "lg",
+        "label": label or f"{said} of {total:g}",
+    }
+
+
+@register.inclusion_tag("partials/_segs.html")
+def segs(amounts: Sequence[Sequence[Any]], label: str = "") -> dict[str, Any]:
+    """Countable progress, up to 24 segments: `amounts` are (status, count) or (status, count, word), in order."""
+    tones = [look(row[0]).tone for row in amounts for _ in range(int(row[1]))]
+    said = ", ".join(f"{row[1]} {row[2] if len(row) > 2 else _said(row[0])}" for row in amounts)
+    return {
+        "parts": marks.parts([(tone_, 1.0) for tone_ in tones], len(tones), gap=0.9),
+        "label": label or said,
+    }
+
+
+@register.inclusion_tag("partials/_strip.html")
+def strip(cells: Sequence[object], label: str, size: str = "") -> dict[str, Any]:
+    """A strip of periods, oldest first: each a status (`""` draws nothing), e.g. the heartbeats of 24 hours."""
+    step = 100 / len(cells) if cells else 100
+    drawn = [
+        marks.Part(look(cell).tone if cell != "standing_by" else "idle", round(i * step, 3), round(step * 0.72, 3))
+        for i, cell in enumerate(cells)
+        if cell != ""
+    ]
+    return {"parts": drawn, "label": label, "size": size}

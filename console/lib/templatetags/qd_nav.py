@@ -1,0 +1,82 @@
+"""The navigation: one list that the side bar, the phone's tabs, the palette and the shortcuts are drawn from."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, NamedTuple
+
+from django import template
+from django.template.context import RequestContext
+from django.urls import is_valid_path
+
+register = template.Library()
+
+
+class Entry(NamedTuple):
+    """A page of the navigation: `flag` names the field of `shell.flags` that may raise an exception beside it."""
+
+    word: str
+    url: str
+    icon: str
+    key: str
+    group: str
+    flag: str = ""
+
+
+ENTRIES = (
+    Entry("Overview", "/", "layout-dashboard", "o", ""),
+    Entry("Incidents", "/incidents/", "urgent", "i", "", "incidents"),
+    Entry("Scheduler", "/scheduler/", "heartbeat", "s", "Airflow", "scheduler"),
+    Entry("Fleets", "/fleets/", "server-2", "f", "Airflow", "fleets"),
+    Entry("Deploys", "/deploys/", "rocket", "d", "Airflow", "deploys"),
+    Entry("Pools", "/pools/", "stack-2", "p", "Airflow", "pools"),
+    Entry("Connections", "/connections/", "plug", "n", "Airflow"),
+    Entry("Freshness", "/freshness/", "table", "t", "Data", "freshness"),
+    Entry("Datastores", "/datastores/", "database", "b", "Data", "datastores"),
+    Entry("Operations", "/operations/", "list-details", "l", "Record", "operations"),
+    Entry("Audit", "/audit/", "file-text", "a", "Record"),
+    Entry("Style sheet", "/style/", "palette", "c", "Record"),
+)
+TABS = ("Overview", "Incidents", "Freshness", "Fleets", "Scheduler")
+
+
+class Link(NamedTuple):
+    """An entry as one request sees it."""
+
+    entry: Entry
+    current: bool
+    flag: Any
+
+
+@cache
+def _built() -> tuple[Entry, ...]:
+    """The entries whose page exists in this build."""
+    return tuple(entry for entry in ENTRIES if is_valid_path(entry.url))
+
+
+@register.simple_tag(takes_context=True)
+def nav(context: RequestContext) -> list[Link]:
+    """Links of every page that exists, in order; `current` marks the one that holds this request's path."""
+    path = getattr(context.get("request"), "path", "")
+    flags = getattr(context.get("shell"), "flags", None)
+    return [
+        Link(
+            entry,
+            path == entry.url if entry.url == "/" else path.startswith(entry.url),
+            getattr(flags, entry.flag, None) if entry.flag else None,
+        )
+        for entry in _built()
+    ]
+
+
+@register.filter
+def tabs(links: list[Link]) -> list[Link]:
+    """At most four of them for the phone's bottom bar; the fifth place opens the palette."""
+    wanted = [link for word in TABS for link in links if link.entry.word == word]
+    return wanted[:4]
+
+
+@register.filter
+def current(links: list[Link]) -> Link | None:
+    """The entry this page belongs to, or None."""
+    return next((link for link in links if link.current), None)
