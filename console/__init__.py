@@ -1,5 +1,4 @@
-"""Quarterdeck: the operations console of a data platform on Apache Airflow."""
+"""Quarterdeck: the operations console of a data platform on Apache Airflow.
 
-from console.celery import app as celery_app
-
-__all__ = ["celery_app"]
+Imports nothing: the agents and the sandbox's supervisor are packages of it that need no Django.
+"""

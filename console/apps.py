@@ -6,4 +6,4 @@ class ConsoleConfig(AppConfig):
     label = "console"
 
     def ready(self) -> None:
-        from console import checks  # noqa: F401 - registers the system checks
+        from console import celery, checks  # noqa: F401 - shared tasks find their app, checks register
