@@ -19,9 +19,7 @@ def parser() -> argparse.ArgumentParser:
     worker.add_argument("--store-url", default=os.environ.get("LEASE_URL", ""), help="default: $LEASE_URL")
     worker.add_argument("--spool", default=str(Path.home() / ".quarterdeck"), help="a folder for receipts")
     worker.add_argument("--on-drained", default="", help="a shell command to run after a clean exit only")
-    worker.add_argument(
-        "--receipt-timeout", type=float, default=600.0, help="seconds to try to deliver the receipt"
-    )
+    worker.add_argument("--receipt-timeout", type=float, default=600.0, help="seconds to try to deliver the receipt")
     worker.add_argument("command", nargs="+", help="behind --: the worker's command")
     return top
 

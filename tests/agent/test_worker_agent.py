@@ -51,9 +51,7 @@ def start(tmp_path: Path, store_url: str) -> Iterator[Start]:
     (tmp_path / "worker.py").write_text(WORKER)
     started: list[subprocess.Popen[bytes]] = []
 
-    def run(
-        work_s: float = 0.2, code: int = 0, url: str = store_url, **options: str
-    ) -> subprocess.Popen[bytes]:
+    def run(work_s: float = 0.2, code: int = 0, url: str = store_url, **options: str) -> subprocess.Popen[bytes]:
         flags = [f"--{name.replace('_', '-')}={value}" for name, value in options.items()]
         command = [sys.executable, str(tmp_path / "worker.py"), str(tmp_path / "log"), str(work_s), str(code)]
         process = subprocess.Popen(
@@ -83,9 +81,7 @@ def receipts(url: str) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def test_term_waits_for_the_work_and_leaves_a_clean_receipt(
-    start: Start, store_url: str, tmp_path: Path
-) -> None:
+def test_term_waits_for_the_work_and_leaves_a_clean_receipt(start: Start, store_url: str, tmp_path: Path) -> None:
     agent = start(work_s=1.0, on_drained=f"touch {tmp_path}/off")
     agent.send_signal(signal.SIGTERM)
     assert agent.wait(10) == 0
@@ -105,9 +101,7 @@ def test_a_second_term_and_one_to_the_group_change_nothing(start: Start, tmp_pat
     assert (tmp_path / "log").read_text().split() == ["up", "TERM", "done"]
 
 
-def test_a_worker_that_fails_is_told_and_never_powers_off(
-    start: Start, store_url: str, tmp_path: Path
-) -> None:
+def test_a_worker_that_fails_is_told_and_never_powers_off(start: Start, store_url: str, tmp_path: Path) -> None:
     agent = start(code=3, on_drained=f"touch {tmp_path}/off")
     agent.send_signal(signal.SIGTERM)
     assert agent.wait(10) == 3
@@ -115,9 +109,7 @@ def test_a_worker_that_fails_is_told_and_never_powers_off(
     assert not (tmp_path / "off").exists()
 
 
-def test_a_killed_worker_leaves_a_receipt_that_names_the_signal(
-    start: Start, store_url: str, tmp_path: Path
-) -> None:
+def test_a_killed_worker_leaves_a_receipt_that_names_the_signal(start: Start, store_url: str, tmp_path: Path) -> None:
     agent = start()
     wait_for(lambda: child_of(agent.pid), "the child")
     os.kill(child_of(agent.pid), signal.SIGKILL)
@@ -161,9 +153,7 @@ def test_an_unknown_program_is_named(store_url: str, tmp_path: Path) -> None:
 
 
 def test_the_agent_imports_no_django() -> None:
-    code = (
-        "import console.agent.__main__, sys; sys.exit(any(m.split('.')[0] == 'django' for m in sys.modules))"
-    )
+    code = "import console.agent.__main__, sys; sys.exit(any(m.split('.')[0] == 'django' for m in sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], timeout=20, check=False).returncode == 0
 
 
