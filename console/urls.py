@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
-from console.api import api
+from console.api import api, urls
+from console.lib.style import style
 
 urlpatterns = [
     path("", include("console.overview.urls")),
@@ -15,6 +16,7 @@ urlpatterns = [
     path("pools/", include("console.pools.urls")),
     path("datastores/", include("console.datastores.urls")),
     path("accounts/", include("console.accounts.urls")),
+    path("style/", style, name="style"),
     path("admin/", admin.site.urls),
-    path("api/v1/", api.urls),
+    path("api/v1/", urls(api)),
 ]
