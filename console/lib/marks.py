@@ -1,4 +1,4 @@
-"""Geometry of the small drawings on a page. Pure: numbers in, coordinates out, so that templates only print them."""
+"""Geometry of the small drawings on a page. Pure: numbers in, coordinates out; templates only print them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 
 class Spark(NamedTuple):
-    """A sparkline: `line` and `area` are SVG path data, `x` and `y` the last point (None when it could not be seen)."""
+    """A sparkline: `line` and `area` are SVG path data, `x` and `y` the last point (None: not seen)."""
 
     line: str
     area: str
@@ -18,8 +18,8 @@ class Spark(NamedTuple):
 def spark(points: Sequence[float | None], width: int = 120, height: int = 24) -> Spark:
     """Path of a series from left to right; None leaves a gap, never a line through it.
 
-    The lowest value drawn is 0 or the minimum below it, so that a flat series of large numbers does not look like
-    an empty one; a flat zero series lies on the floor.
+    The floor is 0 (or the lowest value below it), so that a flat series of large numbers does not look
+    like an empty one.
     """
     seen = [value for value in points if value is not None]
     if not seen:
@@ -81,7 +81,7 @@ FLEET_STEP = 8
 
 
 def fleet_cells(in_service: int, launching: int, draining: int, lost: int, maximum: int) -> list[Cell]:
-    """One cell per worker up to `maximum`, in the order a person counts them; more workers than that are drawn too."""
+    """One cell per worker up to `maximum`, in the order a person counts them; more workers are drawn too."""
     kinds = ["ok"] * in_service + ["launch"] * launching + ["drain"] * draining + ["lost"] * lost
     kinds += ["open"] * max(0, maximum - len(kinds))
     return [Cell(kind, index * FLEET_STEP) for index, kind in enumerate(kinds)]

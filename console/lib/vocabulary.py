@@ -1,8 +1,8 @@
 """The status vocabulary of the pages: each word has one tone and one icon, so that colour never speaks alone.
 
 Six words say how a thing is (healthy, degraded, failing, unknown, draining, paused), two more how far work is
-(running, waiting). Every other word is an alias of one of them. A word nobody declared looks unknown: a new state
-must never come out green by accident.
+(running, waiting). Every other word is an alias of one of them. A word nobody declared looks unknown: a new
+state must never come out green by accident.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _LOOKS = {
     "waiting": Look("mute", "circle"),
 }
 _ALIASES = {
-    "healthy": "ok in_service ready succeeded done active on_time complete available leading standing_by fresh up",
+    "healthy": "ok in_service ready succeeded done active on_time complete available leading standing_by fresh",
     "degraded": "warn warning full late slow drift rolled_back stale_config hung retrying",
     "failing": "bad critical lost failed missing at_risk error automatic down absent unhealthy expired",
     "unknown": "stale not_tested no_data blind unseen",
@@ -42,7 +42,7 @@ _WORDS = {alias: word for word, aliases in _ALIASES.items() for alias in aliases
 
 
 def canonical(status: object) -> str:
-    """The word of the vocabulary for a status or an alias (case, spaces and dashes don't matter); else `unknown`."""
+    """The word for a status or an alias of it (case, spaces and dashes don't matter); else `unknown`."""
     key = str(status if status is not None else "").strip().lower().replace(" ", "_").replace("-", "_")
     return key if key in _LOOKS else _WORDS.get(key, "unknown")
 

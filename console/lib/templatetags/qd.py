@@ -1,4 +1,4 @@
-"""Template tags for Quarterdeck's components. Each tag prepares plain values; its HTML is in templates/partials/."""
+"""Template tags for Quarterdeck's components: plain values in, HTML in templates/partials/."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ register = template.Library()
 # ---- icons and states ----
 @register.simple_tag
 def icon(name: str, size: str = "", tone: str = "", css: str = "", label: str = "") -> SafeString:
-    """`{% icon "rocket" %}`: an icon of the sprite. size `sm` or `lg`; tone colours it; label names it for readers."""
-    classes = " ".join(
-        filter(None, ["qd-i", f"qd-i-{size}" if size else "", f"qd-fg-{tone}" if tone else "", css])
-    )
+    """`{% icon "rocket" %}`: an icon of the sprite; size sm or lg, tone colours it, label names it."""
+    classes = " ".join(filter(None, ["qd-i", f"qd-i-{size}" if size else "", f"qd-fg-{tone}" if tone else "", css]))
     fill = SafeString(" data-fill") if name.endswith("-f") else ""
     spoken = format_html('role="img" aria-label="{}"', label) if label else SafeString('aria-hidden="true"')
     return format_html(
@@ -81,7 +79,8 @@ def age(
 ) -> dict[str, Any]:
     """`{% age as_of now limit_s every_s %}`: how old the figures around it are.
 
-    Put it inside the `[data-live]` block that it dates: past `limit_s` that block turns unknown, in the browser too.
+    Put it inside the `[data-live]` block that it dates: past `limit_s` that block turns unknown, also in the
+    browser.
     `now` may be left out (or empty): then the page's own moment is used. None as `as_of` reads "never seen".
     """
     moment = now or page_now(context)
@@ -178,7 +177,7 @@ def fleetbar(
     desired: int = 0,
     maximum: int = 0,
 ) -> dict[str, Any]:
-    """One cell per worker up to the maximum; a grey tick at the baseline, a bright one at the desired count."""
+    """One cell per worker up to the maximum; a grey tick at the baseline, a bright one at desired."""
     cells = marks.fleet_cells(in_service, launching, draining, lost, maximum)
     tick = marks.FLEET_STEP
     return {
@@ -229,7 +228,7 @@ def propbar(amounts: Sequence[Sequence[Any]], label: str = "") -> dict[str, Any]
 
 @register.inclusion_tag("partials/_segs.html")
 def segs(amounts: Sequence[Sequence[Any]], label: str = "") -> dict[str, Any]:
-    """Countable progress, up to 24 segments: `amounts` are (status, count) or (status, count, word), in order."""
+    """Countable progress, up to 24 segments: `amounts` are (status, count[, word]), in order."""
     tones = [look(row[0]).tone for row in amounts for _ in range(int(row[1]))]
     said = ", ".join(f"{row[1]} {row[2] if len(row) > 2 else _said(row[0])}" for row in amounts)
     return {
@@ -240,7 +239,7 @@ def segs(amounts: Sequence[Sequence[Any]], label: str = "") -> dict[str, Any]:
 
 @register.inclusion_tag("partials/_strip.html")
 def strip(cells: Sequence[object], label: str, size: str = "") -> dict[str, Any]:
-    """A strip of periods, oldest first: each a status (`""` draws nothing), e.g. the heartbeats of 24 hours."""
+    """A strip of periods, oldest first: each a status, `""` draws nothing; e.g. heartbeats of 24 hours."""
     step = 100 / len(cells) if cells else 100
     drawn = [
         marks.Part(look(cell).tone if cell != "standing_by" else "idle", round(i * step, 3), round(step * 0.72, 3))

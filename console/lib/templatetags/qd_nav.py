@@ -1,4 +1,4 @@
-"""The navigation: one list that the side bar, the phone's tabs, the palette and the shortcuts are drawn from."""
+"""The navigation: one list for the side bar, the phone's tabs, the palette and the shortcuts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ register = template.Library()
 
 
 class Entry(NamedTuple):
-    """A page of the navigation: `flag` names the field of `shell.flags` that may raise an exception beside it."""
+    """A page of the navigation; `flag` is the field of `shell.flags` with what is exceptional about it."""
 
     word: str
     url: str
