@@ -1,0 +1,135 @@
+"""What a browser test does with a page: open it, size it, read its console, have axe judge it, shoot it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webdriver import WebDriver
+from selenium.webdriver.remote.webelement import WebElement
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text(encoding="utf-8")
+DESKTOP, PHONE = (1440, 900), (390, 844)
+THEMES = ("dark", "light")
+T = TypeVar("T")
+
+
+class Page:
+    """A browser with manners. `base` is the live server's address."""
+
+    def __init__(self, driver: WebDriver) -> None:
+        self.driver = driver
+        self.base = ""
+
+    def reset(self) -> None:
+        """Signed out, no remembered theme, empty console, desktop size."""
+        self.driver.get(f"{self.base}/static/nothing-here")  # an address of the same origin, to reach its storage
+        self.driver.delete_all_cookies()
+        self.js("localStorage.clear()")
+        self.size(DESKTOP)
+        self.console()
+
+    def leave(self) -> None:
+        """Stop the page's refreshes before the server goes away."""
+        self.driver.get("about:blank")
+
+    def cookie(self, name: str, value: str) -> None:
+        self.driver.add_cookie({"name": name, "value": value, "path": "/"})
+
+    def size(self, size: tuple[int, int]) -> None:
+        """The viewport, not the window: a headless window is never narrower than 500 px."""
+        self.driver.execute_cdp_cmd(
+            "Emulation.setDeviceMetricsOverride",
+            {"width": size[0], "height": size[1], "deviceScaleFactor": 1, "mobile": size[0] < 600},
+        )
+
+    def open(self, path: str, theme: str = "dark", size: tuple[int, int] = DESKTOP) -> Page:
+        self.size(size)
+        self.js("try { localStorage.setItem('qd-theme', arguments[0]) } catch (e) {}", theme)
+        self.driver.get(self.base + path)
+        self.until(lambda: self.js("return document.fonts.status === 'loaded'"))
+        return self
+
+    def js(self, script: str, *args: object) -> Any:
+        return self.driver.execute_script(script, *args)
+
+    def find(self, selector: str) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, selector)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self, selector: str) -> str:
+        return str(self.js("return document.querySelector(arguments[0]).textContent", selector)).strip()
+
+    def press(self, *keys: str) -> None:
+        from selenium.webdriver import ActionChains
+
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def until(self, check: Callable[[], T], timeout_s: float = 10) -> T:
+        """Wait for a truth; fails with the last answer."""
+        deadline = time.monotonic() + timeout_s
+        while True:
+            answer = check()
+            if answer:
+                return answer
+            if time.monotonic() > deadline:
+                raise AssertionError(
+                    f"not within {timeout_s:g} s; last answer {answer!r}, at {self.driver.current_url}"
+                )
+            time.sleep(0.05)
+
+    def console(self) -> list[str]:
+        """Errors and warnings since the last call; CSP violations are among them."""
+        return [
+            str(entry["message"])
+            for entry in self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+            if entry["level"] in ("SEVERE", "WARNING")
+        ]
+
+    def assert_no_console_errors(self) -> None:
+        assert self.console() == []
+
+    def assert_fits(self) -> None:
+        """Nothing sticks out sideways: the page itself never scrolls horizontally."""
+        wide = self.js(
+            "const w = document.documentElement.clientWidth;"
+            "if (document.documentElement.scrollWidth <= w) return [];"
+            "const scrolls = '.qd-tablewrap, .qd-lanes, dialog';"
+            "return Array.from(document.querySelectorAll('body *'))"
+            ".filter(n => n.getBoundingClientRect().right > w + 1 && !n.closest(scrolls))"
+            ".slice(0, 5).map(n => n.outerHTML.slice(0, 120))"
+        )
+        assert wide == []
+
+    def axe(self) -> list[str]:
+        """Serious and critical faults that axe-core finds, as `rule: first place`."""
+        if not self.js("return typeof window.axe === 'object'"):
+            self.js(AXE)
+        result = self.driver.execute_async_script(
+            "const done = arguments[0];"
+            "axe.run(document, {resultTypes: ['violations']}).then(done, e => done({error: String(e)}))"
+        )
+        assert "error" not in result, result
+        return [
+            f"{fault['id']}: {place['target']} {place['failureSummary'].splitlines()[-1].strip()}"
+            for fault in result["violations"]
+            if fault["impact"] in ("serious", "critical")
+            for place in fault["nodes"]
+        ]
+
+    def shoot(self, name: str, whole: bool = True) -> None:
+        """A picture of the page in the folder that QD_SCREENSHOTS names; nothing where it names none."""
+        folder = os.environ.get("QD_SCREENSHOTS")
+        if not folder:
+            return
+        import base64
+
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        shot = self.driver.execute_cdp_cmd("Page.captureScreenshot", {"format": "png", "captureBeyondViewport": whole})
+        (Path(folder) / f"{name}.png").write_bytes(base64.b64decode(shot["data"]))

@@ -1,0 +1,76 @@
+"""Every template: nothing that the content security policy would block, nothing that points nowhere."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from django.template.loader import get_template
+from django.test import RequestFactory
+
+ROOT = Path(__file__).parents[2]
+TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+SPRITE = (ROOT / "static/img/icons.svg").read_text(encoding="utf-8")
+ICONS = set(re.findall(r'<symbol id="i-([a-z0-9-]+)"', SPRITE))
+FORBIDDEN = {
+    r"\sstyle\s*=": "an inline style",
+    r"<style\b": "an inline style sheet",
+    r"\son[a-z]+\s*=": "an inline event handler",
+    r"\shx-on[:-]": "hx-on, which needs eval",
+    r"hx-trigger=\"[^\"]*\[": "a filter in hx-trigger, which needs eval",
+    r"(?:js|javascript):": "a js: value, which needs eval",
+    r"<script(?![^>]*\bsrc=)(?![^>]*application/json)": "an inline script",
+    r"(?:src|href)=\"(?:https?:)?//": "something loaded from elsewhere",
+}
+
+
+def ids(path: Path) -> str:
+    return str(path.relative_to(ROOT / "templates"))
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=ids)
+def test_holds_nothing_that_the_content_security_policy_blocks(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    found = [f"{what}: {match.group(0)}" for rx, what in FORBIDDEN.items() for match in re.finditer(rx, text)]
+    assert found == []
+
+
+@pytest.mark.parametrize("path", TEMPLATES, ids=ids)
+def test_compiles(path: Path) -> None:
+    get_template(str(path.relative_to(ROOT / "templates")))
+
+
+def test_every_icon_that_is_named_is_in_the_sprite() -> None:
+    named: dict[str, str] = {}
+    for path in TEMPLATES:
+        for name in re.findall(r'{% icon "([^"]+)"|\bicon="([^"]+)"', path.read_text(encoding="utf-8")):
+            named["".join(name)] = ids(path)
+    for path in (ROOT / "static/js").glob("*.js"):
+        for name in re.findall(r'\bicon\("([a-z0-9-]+)"', path.read_text(encoding="utf-8")):
+            named[name] = path.name
+    for path in (ROOT / "console").rglob("*.py"):
+        for name in re.findall(r'\bicon(?:=|": )"([a-z0-9-]+)"', path.read_text(encoding="utf-8")):
+            named[name] = path.name
+    from console.lib.templatetags.qd_nav import ENTRIES
+    from console.lib.vocabulary import _LOOKS
+
+    named |= {look.icon: "vocabulary" for look in _LOOKS.values()} | {entry.icon: "nav" for entry in ENTRIES}
+    assert {name: where for name, where in named.items() if name not in ICONS} == {}
+
+
+def test_every_partial_says_what_it_takes() -> None:
+    plain = {"_logo.html", "_theme_toggle.html"}
+    silent = [
+        path.name
+        for path in (ROOT / "templates/partials").glob("*.html")
+        if path.name not in plain and not path.read_text(encoding="utf-8").startswith("{#")
+    ]
+    assert silent == []
+
+
+@pytest.mark.parametrize("name", ["400", "403", "403_csrf", "404", "500", "accounts/login"])
+@pytest.mark.filterwarnings("ignore:A {% csrf_token %}")
+def test_sign_in_and_errors_render_with_nothing_in_their_context(name: str) -> None:
+    assert "Quarterdeck" in get_template(f"{name}.html").render({})
+    assert "Quarterdeck" in get_template(f"{name}.html").render({}, RequestFactory().get("/"))
