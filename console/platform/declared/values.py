@@ -1,20 +1,13 @@
-"""`platform.yaml`: the declaration of what is operated, parsed into frozen values."""
+"""What a declaration says, as frozen values. Their `repr` never shows a secret."""
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
-
-import yaml
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault of the declaration: where (`fleets[1].baseline`), what, and the remedy."""
+    """One fault of the declaration: where (`fleets[1].baseline, line 31`), what is wrong, and the remedy."""
 
     path: str
     message: str
@@ -31,6 +24,8 @@ class DeclarationError(Exception):
 
 @dataclass(frozen=True, repr=False)
 class AirflowDeclared:
+    """Airflow's REST API. Either `token`, or `username` and `password`; the others are empty."""
+
     url: str
     username: str
     password: str
@@ -41,6 +36,8 @@ class AirflowDeclared:
 
 @dataclass(frozen=True, repr=False)
 class BrokerDeclared:
+    """The Redis broker of Airflow's Celery workers; `key_prefix` is kombu's `global_keyprefix`."""
+
     url: str
     key_prefix: str
     visibility_timeout_s: float
@@ -48,6 +45,8 @@ class BrokerDeclared:
 
 @dataclass(frozen=True)
 class FleetDeclared:
+    """The workers of one queue."""
+
     queue: str
     group: str  # the Auto Scaling Group's name
     hardware: str  # cpu-bound | io-bound | general
@@ -61,6 +60,8 @@ class FleetDeclared:
 
 @dataclass(frozen=True, repr=False)
 class SourceDeclared:
+    """A database that DMS reads from."""
+
     name: str
     engine: str  # postgresql | mysql
     url: str
@@ -77,6 +78,8 @@ class TaskDeclared:
 
 @dataclass(frozen=True)
 class TableDeclared:
+    """A replicated table, its place in the warehouse and its objective."""
+
     name: str  # source.schema.table
     task: str
     warehouse: str  # schema.table at the warehouse
@@ -86,13 +89,29 @@ class TableDeclared:
 
 @dataclass(frozen=True)
 class DatastoreDeclared:
+    """A database or cache of the platform itself."""
+
     id: str
     kind: str  # rds | elasticache
     identifier: str
 
 
 @dataclass(frozen=True, repr=False)
+class PagerDeclared:
+    """Whom to tell. `url`, `routing_key`, `secret` and `to` are filled as the kind needs them."""
+
+    name: str
+    kind: str  # pagerduty | slack | webhook | email
+    url: str = ""
+    routing_key: str = ""
+    secret: str = ""
+    to: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, repr=False)
 class Declaration:
+    """The platform as declared. What is not declared is empty."""
+
     name: str
     region: str
     airflow: AirflowDeclared
@@ -104,42 +123,7 @@ class Declaration:
     tasks: tuple[TaskDeclared, ...]
     tables: tuple[TableDeclared, ...]
     datastores: tuple[DatastoreDeclared, ...]
+    pagers: tuple[PagerDeclared, ...] = ()
 
     def fleet(self, queue: str) -> FleetDeclared | None:
         return next((fleet for fleet in self.fleets if fleet.queue == queue), None)
-
-
-@lru_cache(maxsize=1)
-def declaration() -> Declaration:
-    """The declaration of `settings.PLATFORM_FILE`, read once per process. Raises DeclarationError."""
-    from django.conf import settings
-
-    raw = yaml.safe_load(Path(settings.PLATFORM_FILE).read_text())
-
-    def value(text: Any) -> Any:
-        return re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], ""), text) if isinstance(text, str) else text
-
-    airflow = raw["airflow"]
-    return Declaration(
-        name=raw["name"],
-        region=raw["region"],
-        airflow=AirflowDeclared(
-            value(airflow["url"]),
-            value(airflow.get("username", "")),
-            value(airflow.get("password", "")),
-            value(airflow.get("token", "")),
-            tuple(airflow["schedulers"]),
-            bool(airflow.get("active_active")),
-        ),
-        broker=BrokerDeclared(value(raw["broker"]["url"]), raw["broker"].get("key_prefix", ""), 86400.0),
-        warehouse_url=value(raw["warehouse"]["url"]),
-        lease_url=value(raw["lease"]["url"]),
-        fleets=tuple(FleetDeclared(**fleet) for fleet in raw["fleets"]),
-        sources=tuple(SourceDeclared(s["name"], s["engine"], value(s["url"])) for s in raw["sources"]),
-        tasks=tuple(TaskDeclared(**task) for task in raw["tasks"]),
-        tables=tuple(
-            TableDeclared(t["name"], t["task"], t["warehouse"], t["column"], 60.0 * int(t["slo"].removesuffix("m")))
-            for t in raw["tables"]
-        ),
-        datastores=tuple(DatastoreDeclared(**store) for store in raw["datastores"]),
-    )

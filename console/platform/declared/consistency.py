@@ -1,0 +1,218 @@
+"""What the shape can't see: secrets, references, URLs, duplicates, names that lead nowhere.
+
+Each check yields (path, what is wrong, what to do), and says all it can even where other lines are malformed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import TypeAdapter, ValidationError
+
+from console.platform.declared import shape
+from console.platform.declared.source import REFERENCE, Findings, Path, leaves, value_at
+
+SECRETS = {"password", "token", "routing_key", "secret"}
+PASSWORD = re.compile(r"://[^/?#@\s]*:([^@\s]+)@|[?&]password=([^&\s]+)")
+SCHEMES: dict[str, tuple[str, ...]] = {
+    "airflow": ("http", "https"),
+    "broker": ("redis", "rediss"),
+    "warehouse": ("postgresql", "postgres"),
+    "lease": ("postgresql", "postgres"),
+    "pagers": ("http", "https"),
+}
+
+
+def references(data: Any, environ: Mapping[str, str]) -> Findings:
+    """Secrets are references, and every reference leads somewhere."""
+    for path, text in leaves(data):
+        key = str(path[-1]) if path else ""
+        if key in SECRETS and text and not REFERENCE.fullmatch(text):
+            name = f"{str(path[0]).rstrip('s')}_{key}".upper()
+            yield path, "holds a secret as a value", f"Put it in the environment and write ${{{name}}} here."
+        elif key == "url" and text and not REFERENCE.search(text) and _kind(data, path) == "slack":
+            yield (
+                path,
+                "holds a secret as a value",
+                "Put it in the environment and write ${SLACK_WEBHOOK_URL} here.",
+            )
+        elif _has_password(text):
+            yield (
+                path,
+                "holds a password in its URL",
+                "Put the whole URL in the environment and write ${NAME} here.",
+            )
+        missing = [name for name in REFERENCE.findall(text) if not environ.get(name)]
+        if missing:
+            names = " and ".join(missing)
+            yield (
+                path,
+                f"refers to {names}, which is not set",
+                f"Set {names} in the environment of every console process.",
+            )
+
+
+def _kind(data: Any, path: Path) -> Any:
+    return value_at(data, (*path[:2], "kind")) if path[0] == "pagers" else None
+
+
+def _has_password(text: str) -> bool:
+    return any(found and not REFERENCE.search(found) for pair in PASSWORD.findall(text) for found in pair)
+
+
+def urls(raw: dict[str, Any], data: dict[str, Any]) -> Findings:
+    """Each URL has a scheme that its system speaks. Values are not repeated: they may hold a password."""
+    for path, text in leaves(data):
+        if not path or path[-1] != "url" or REFERENCE.search(text) or not text:
+            continue
+        schemes = SCHEMES.get(str(path[0]))
+        if path[0] == "sources":
+            engine = value_at(data, (*path[:-1], "engine"))
+            schemes = ("mysql",) if engine == "mysql" else ("postgresql", "postgres")
+        if not schemes:
+            continue
+        references = REFERENCE.findall(str(value_at(raw, path)))
+        subject = f"(from {', '.join(references)}) " if references else ""
+        hint = f"Expected {schemes[0]}://…" + (f", in {references[0]}." if references else ".")
+        try:
+            parts = urlsplit(text)
+            bad = not parts.hostname and path[0] not in {"warehouse", "lease", "sources"}
+            _ = parts.port
+        except ValueError:
+            yield path, f"{subject}is not a URL", hint
+            continue
+        if parts.scheme not in schemes:
+            scheme = repr(parts.scheme) if "://" in text else "no scheme"
+            yield path, f"{subject}starts with {scheme}", hint
+        elif bad:
+            yield path, f"{subject}names no host", hint
+
+
+def sign_in(data: dict[str, Any]) -> Findings:
+    airflow = data.get("airflow")
+    if not isinstance(airflow, dict):
+        return
+    token, user, password = (bool(airflow.get(key)) for key in ("token", "username", "password"))
+    remedy = "Give either username and password, or token."
+    if token and (user or password):
+        yield ("airflow", "token"), "is given beside a user", remedy
+    elif not token and not (user and password):
+        absent = "password" if user else "username"
+        yield ("airflow", absent), "is missing: the console can't sign in", remedy
+
+
+def region(data: dict[str, Any]) -> Findings:
+    on_aws = [section for section in ("fleets", "tasks", "datastores") if data.get(section)]
+    if on_aws and not data.get("region"):
+        yield ("region",), f"is missing, but {on_aws[0]} are declared", "Add AWS' region, such as eu-north-1."
+
+
+def _good(data: dict[str, Any], section: str) -> list[tuple[Path, Any]]:
+    """The well-formed items of a section, so that one bad line does not hide the faults of others."""
+    adapter: TypeAdapter[Any] = TypeAdapter(shape.SECTIONS[section])
+    good = []
+    for path, item in _items(data, section):
+        try:
+            good.append((path, adapter.validate_python(item)))
+        except ValidationError:
+            continue
+    return good
+
+
+def _items(data: dict[str, Any], section: str) -> list[tuple[Path, dict[str, Any]]]:
+    """Every item of a section that is a mapping at all."""
+    items = data.get(section)
+    found = enumerate(items if isinstance(items, list) else [])
+    return [((section, index), item) for index, item in found if isinstance(item, dict)]
+
+
+def _names(data: dict[str, Any], section: str, key: str) -> dict[str, Path]:
+    """Where each name is first declared, malformed items included."""
+    found: dict[str, Path] = {}
+    for path, item in _items(data, section):
+        if isinstance(item.get(key), str):
+            found.setdefault(item[key], path)
+    return found
+
+
+def consistency(data: dict[str, Any]) -> Findings:
+    yield from _duplicates(data)
+    for path, fleet in _good(data, "fleets"):
+        if fleet.baseline > fleet.max:
+            yield (
+                (*path, "baseline"),
+                f"is {fleet.baseline}, more than max ({fleet.max})",
+                "Lower baseline or raise max.",
+            )
+        if fleet.hardware == "cpu-bound":
+            if fleet.concurrency not in (None, fleet.vcpus):
+                yield (
+                    (*path, "concurrency"),
+                    f"is {fleet.concurrency}, but a cpu-bound fleet runs one task per core ({fleet.vcpus})",
+                    f"Write {fleet.vcpus}, leave it out, or change hardware.",
+                )
+        elif fleet.concurrency is None:
+            yield (
+                (*path, "concurrency"),
+                "is missing",
+                "Add how many tasks a worker of this fleet runs at once.",
+            )
+    sources, tasks = _names(data, "sources", "name"), _names(data, "tasks", "name")
+    reads: dict[str, str] = {}
+    for path, task in _items(data, "tasks"):
+        source = task.get("source")
+        if isinstance(source, str):
+            reads.setdefault(str(task.get("name")), source)
+            if source not in sources:
+                yield (*path, "source"), f"{source!r} is not declared", _nearest(source, sources, "sources")
+    for path, table in _items(data, "tables"):
+        name, named = table.get("task"), str(table.get("name")).split(".")[0]
+        if not isinstance(name, str):
+            continue
+        if name not in tasks:
+            yield (*path, "task"), f"{name!r} is not declared", _nearest(name, tasks, "tasks")
+        elif reads.get(name, named) != named:
+            yield (
+                (*path, "name"),
+                f"begins with {named!r}, but its task reads {reads[name]!r}",
+                "A table is named source.schema.table, by its task's source.",
+            )
+    if data.get("tables") and not data.get("warehouse"):
+        yield (
+            ("warehouse",),
+            "is missing, but tables are declared",
+            'Add warehouse: {url: "${WAREHOUSE_URL}"}.',
+        )
+
+
+def _nearest(name: str, known: Mapping[str, Path], section: str) -> str:
+    nearest = difflib.get_close_matches(name, known, 1)
+    if nearest:
+        return f"Did you mean {nearest[0]}?"
+    return f"Declared {section}: {', '.join(sorted(known))}." if known else f"No {section} are declared: add it there."
+
+
+def _duplicates(data: dict[str, Any]) -> Findings:
+    for section, key in (
+        ("fleets", "queue"),
+        ("fleets", "group"),
+        ("sources", "name"),
+        ("tasks", "name"),
+        ("tasks", "identifier"),
+        ("tables", "name"),
+        ("datastores", "id"),
+        ("pagers", "name"),
+    ):
+        first = _names(data, section, key)
+        for path, item in _items(data, section):
+            value = item.get(key)
+            if isinstance(value, str) and first[value] != path:
+                yield (
+                    (*path, key),
+                    f"{value!r} is there twice, first at {section}[{first[value][1]}]",
+                    "Each must be declared once.",
+                )

@@ -1,0 +1,97 @@
+"""`platform.yaml` → Declaration, or every fault of it. Pure: the text and the environment are passed in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pydantic import ValidationError
+
+from console.platform.declared import consistency, shape
+from console.platform.declared.shape_faults import shape_faults
+from console.platform.declared.source import Document, Findings, Path, resolved
+from console.platform.declared.values import (
+    AirflowDeclared,
+    BrokerDeclared,
+    DatastoreDeclared,
+    Declaration,
+    DeclarationError,
+    Fault,
+    FleetDeclared,
+    PagerDeclared,
+    SourceDeclared,
+    TableDeclared,
+    TaskDeclared,
+)
+
+
+def parse(text: str, environ: Mapping[str, str]) -> Declaration:
+    """The declaration in `text`, with `${NAME}` taken from `environ`.
+
+    Raises DeclarationError with all of its faults.
+    """
+    document = Document(text)
+    if document.data is None and not document.faults:
+        document.faults.append(
+            Fault(
+                "platform.yaml",
+                "is empty",
+                "Start from docs/platform.example.yaml: declare airflow and broker.",
+            )
+        )
+    if document.data is None:
+        raise DeclarationError(tuple(document.faults))
+    by_path: dict[Path, Fault] = {}
+    data = resolved(document.data, environ)
+    if isinstance(data, dict):  # `sources:` with nothing below it declares none
+        data = {key: value for key, value in data.items() if not (key in shape.SECTIONS and value is None)}
+    platform: shape.Platform | None = None
+    checks: list[Findings] = [consistency.references(document.data, environ)]
+    try:
+        platform = shape.Platform.model_validate(data)
+    except ValidationError as error:
+        checks.append(shape_faults(error, data))
+    if isinstance(data, dict):
+        checks += [
+            consistency.urls(document.data, data),
+            consistency.sign_in(data),
+            consistency.region(data),
+            consistency.consistency(data),
+        ]
+    for check in checks:
+        for path, message, hint in check:
+            by_path.setdefault(path, document.fault(path, message, hint))
+    faults = [*document.faults, *by_path.values()]
+    if faults or platform is None:
+        raise DeclarationError(tuple(faults))
+    return _declaration(platform)
+
+
+def _declaration(platform: shape.Platform) -> Declaration:
+    airflow, broker = platform.airflow, platform.broker
+    return Declaration(
+        name=platform.name,
+        region=platform.region,
+        airflow=AirflowDeclared(
+            url=airflow.url.rstrip("/"),
+            username=airflow.username,
+            password=airflow.password,
+            token=airflow.token,
+            schedulers=airflow.schedulers,
+            active_active=airflow.active_active,
+        ),
+        broker=BrokerDeclared(broker.url, broker.key_prefix, shape.seconds(broker.visibility_timeout)),
+        warehouse_url=platform.warehouse.url if platform.warehouse else "",
+        lease_url=platform.lease.url if platform.lease else "",
+        fleets=tuple(
+            FleetDeclared(**{**fleet.model_dump(), "concurrency": fleet.concurrency or fleet.vcpus})
+            for fleet in platform.fleets
+        ),
+        sources=tuple(SourceDeclared(**source.model_dump()) for source in platform.sources),
+        tasks=tuple(TaskDeclared(**task.model_dump()) for task in platform.tasks),
+        tables=tuple(
+            TableDeclared(table.name, table.task, table.warehouse, table.column, shape.seconds(table.slo))
+            for table in platform.tables
+        ),
+        datastores=tuple(DatastoreDeclared(**store.model_dump()) for store in platform.datastores),
+        pagers=tuple(PagerDeclared(**pager.model_dump()) for pager in platform.pagers),
+    )

@@ -1,0 +1,195 @@
+"""The shape of `platform.yaml`, key by key. `docs/platform.schema.json` is generated from it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$"
+COLUMN = r"^[^\s.\"']+$"
+RELATION = r"^[^\s.\"']+\.[^\s.\"']+$"
+SOURCE_RELATION = r"^[A-Za-z0-9_:-]+\.[^\s.\"']+\.[^\s.\"']+$"
+DURATION = r"^\d*[1-9]\d*(\.\d+)?[smhd]$"
+
+FORMS = {
+    NAME: ("a name of letters, digits, dots and dashes", "shop-cdc"),
+    COLUMN: ("a column's name", "updated_at"),
+    RELATION: ("a schema and a table", "public.orders"),
+    SOURCE_RELATION: ("a source, a schema and a table", "shop.public.orders"),
+    DURATION: ("a duration: a number and one of s, m, h, d", "90s or 5m"),
+}
+"""What each pattern means, and an example."""
+
+
+def seconds(text: str) -> float:
+    """`90s`, `5m`, `24h` or `7d` in seconds."""
+    return float(text[:-1]) * _UNITS[text[-1]]
+
+
+Text = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, Field(pattern=NAME)]
+Column = Annotated[str, Field(pattern=COLUMN)]
+Relation = Annotated[str, Field(pattern=RELATION)]
+SourceRelation = Annotated[str, Field(pattern=SOURCE_RELATION)]
+Duration = Annotated[str, Field(pattern=DURATION)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[int, Field(ge=1)]
+
+
+class Shape(BaseModel):
+    """No unknown keys, no guessing of types."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, hide_input_in_errors=True)
+
+
+class Airflow(Shape):
+    """Airflow's REST API and its schedulers."""
+
+    url: Text = Field(description="Where its API answers, without /api: ${AIRFLOW_URL}.")
+    username: str = Field("", description="Who the console signs in as.")
+    password: str = Field("", description="A reference, ${AIRFLOW_PASSWORD}, never the password itself.")
+    token: str = Field("", description="Instead of a user and a password: ${AIRFLOW_TOKEN}.")
+    schedulers: tuple[Name, ...] = Field(
+        (), strict=False, description="Hosts on which a scheduler may run, as Airflow's Jobs name them."
+    )
+    active_active: bool = Field(False, description="Do several schedulers run at once on purpose?")
+
+
+class Broker(Shape):
+    """The Redis broker of Airflow's Celery workers."""
+
+    url: Text = Field(description="redis:// or rediss://: ${AIRFLOW_BROKER_URL}.")
+    key_prefix: str = Field("", description="broker_transport_options.global_keyprefix of Airflow's Celery.")
+    visibility_timeout: Duration = Field("24h", description="broker_transport_options.visibility_timeout.")
+
+
+class Database(Shape):
+    """A database by its URL."""
+
+    url: Text = Field(description="postgresql://, by a reference: ${WAREHOUSE_URL}.")
+
+
+class Fleet(Shape):
+    """The workers of one queue: one Auto Scaling Group."""
+
+    queue: Name = Field(description="The Celery queue that they serve.")
+    group: Text = Field(description="The name of their Auto Scaling Group.")
+    hardware: Literal["cpu-bound", "io-bound", "general"] = Field(
+        description="What the queue's tasks need; a cpu-bound fleet runs one task per core."
+    )
+    instance_type: Text = Field(description="EC2's instance type, such as m7g.large.")
+    vcpus: Positive = Field(description="Cores of that instance type.")
+    concurrency: Positive | None = Field(
+        None, description="Tasks that a worker runs at once; may be left out where cpu-bound."
+    )
+    baseline: Count = Field(description="Workers that are always there.")
+    max: Positive = Field(description="Workers that there may be at most, outside a rolling deploy.")
+    price_per_hour: float = Field(ge=0, strict=False, description="USD per instance and hour.")
+
+
+class Source(Shape):
+    """A database that DMS reads from."""
+
+    name: Name
+    engine: Literal["postgresql", "mysql"]
+    url: Text = Field(description="By a reference: ${SOURCE_URL}.")
+
+
+class Task(Shape):
+    """A DMS replication task."""
+
+    name: Name
+    source: Name = Field(description="The name of a source above.")
+    identifier: Name = Field(description="Its ReplicationTaskIdentifier.")
+
+
+class Table(Shape):
+    """A replicated table whose freshness is watched."""
+
+    name: SourceRelation = Field(description="source.schema.table")
+    task: Name = Field(description="The name of the task that replicates it.")
+    warehouse: Relation = Field(description="schema.table at the warehouse.")
+    column: Column = Field(description="A time stamp of its rows: shown as evidence, never as a proof.")
+    slo: Duration = Field(description="How far the warehouse may lag behind, such as 5m.")
+
+
+class Datastore(Shape):
+    """A database or cache of the platform itself."""
+
+    id: Name = Field(description="How the console's pages and API call it.")
+    kind: Literal["rds", "elasticache"]
+    identifier: Text = Field(description="DBInstanceIdentifier, DBClusterIdentifier or ReplicationGroupId.")
+
+
+class PagerDuty(Shape):
+    """PagerDuty's Events v2."""
+
+    name: Name
+    kind: Literal["pagerduty"]
+    routing_key: Text = Field(description="A reference: ${PAGERDUTY_KEY}.")
+    url: str = Field("https://events.pagerduty.com/v2/enqueue", description="The EU has a host of its own.")
+
+
+class Slack(Shape):
+    """A Slack channel, by an incoming webhook, whose URL is a secret."""
+
+    name: Name
+    kind: Literal["slack"]
+    url: Text = Field(description="A reference: ${SLACK_WEBHOOK_URL}.")
+
+
+class Webhook(Shape):
+    """Any receiver of JSON."""
+
+    name: Name
+    kind: Literal["webhook"]
+    url: Text
+    secret: str = Field("", description="A reference; signs the body (HMAC-SHA256).")
+
+
+class Email(Shape):
+    """Mail, by Django's mail settings."""
+
+    name: Name
+    kind: Literal["email"]
+    to: tuple[Text, ...] = Field(min_length=1, strict=False)
+
+
+Pager = Annotated[PagerDuty | Slack | Webhook | Email, Field(discriminator="kind")]
+
+
+class Platform(Shape):
+    """The declaration of what Quarterdeck operates."""
+
+    version: Literal[1]
+    name: Name = Field(description="Shown in the console's navigation.")
+    region: str = Field("", description="AWS' region; needed when anything on AWS is declared.")
+    airflow: Airflow
+    broker: Broker
+    warehouse: Database | None = Field(None, description="Amazon Redshift, or any PostgreSQL.")
+    lease: Database | None = Field(None, description="Where the schedulers' lease lives: Airflow's database server.")
+    fleets: tuple[Fleet, ...] = Field((), strict=False)
+    sources: tuple[Source, ...] = Field((), strict=False)
+    tasks: tuple[Task, ...] = Field((), strict=False)
+    tables: tuple[Table, ...] = Field((), strict=False)
+    datastores: tuple[Datastore, ...] = Field((), strict=False)
+    pagers: tuple[Pager, ...] = Field((), strict=False)
+
+
+SECTIONS: dict[str, Any] = {
+    "fleets": Fleet,
+    "sources": Source,
+    "tasks": Task,
+    "tables": Table,
+    "datastores": Datastore,
+    "pagers": Pager,
+}
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of `platform.yaml`, for editors (docs/platform.schema.json)."""
+    schema = Platform.model_json_schema()
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
