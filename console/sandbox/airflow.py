@@ -1,0 +1,270 @@
+"""Real Airflow 3.3 in an environment of its own: installed from the lock, its processes, its workers."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from console.sandbox import env as environment
+from console.sandbox import probe
+from console.sandbox.env import AIRFLOW_USER, REGION, Site
+from console.sandbox.home import REPOSITORY, Home, SandboxError, write_private
+from console.sandbox.process import Spec, last_lines
+
+LOCK = REPOSITORY / "docker" / "airflow" / "requirements.lock"
+DAGS = REPOSITORY / "docker" / "airflow" / "dags"
+MODULES = REPOSITORY / "docker" / "airflow" / "modules"
+"""On Airflow's PYTHONPATH: the function that names its hosts."""
+
+RESTART_SCHEDULER_AFTER_S = 120.0
+
+
+def install_id() -> str:
+    """Changes with the lock or the Python version: then the environment is made anew."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    return hashlib.sha256(LOCK.read_bytes() + version.encode()).hexdigest()
+
+
+def _uv() -> str:
+    try:
+        import uv
+    except ImportError as error:
+        raise SandboxError(
+            "uv is missing, which installs Airflow. Run .venv/bin/pip install -r console/sandbox/requirements.txt"
+        ) from error
+    return str(uv.find_uv_bin())
+
+
+def is_installed(home: Home) -> bool:
+    marker = home.airflow_venv / "sandbox-install-id"
+    return marker.exists() and marker.read_text() == install_id()
+
+
+async def install(home: Home) -> None:
+    """Make Airflow's environment from the lock, where it is not there yet."""
+    if is_installed(home):
+        return
+    venv, log = home.airflow_venv, home.logs / "airflow-install.log"
+    uv = _uv()
+    env = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
+    env["UV_LINK_MODE"] = env.get("UV_LINK_MODE", "hardlink")
+    for command in (
+        (uv, "venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(venv)),
+        (uv, "pip", "install", "--quiet", "--no-deps", "--python", str(venv / "bin" / "python"), "-r", str(LOCK)),
+    ):  # fmt: skip
+        code, output = await probe.run(*command, env=env)
+        with log.open("a") as file:
+            file.write(f"$ {' '.join(command)}\n{output}\n")
+        if code:
+            raise SandboxError(
+                f"Airflow could not be installed (exit code {code}): is a package index reachable from here? "
+                f"{last_lines(log)}"
+            )
+    (venv / "sandbox-install-id").write_text(install_id())
+
+
+def settings(site: Site) -> dict[str, str]:
+    """Airflow's environment variables, the same for each of its processes but for the host's name."""
+    home, secrets = site.home, site.secrets
+    values = {
+        "core": {
+            "executor": "CeleryExecutor",
+            "dags_folder": str(DAGS),
+            "load_examples": "False",
+            "fernet_key": secrets.airflow_fernet,
+            "hostname_callable": "platform_host.name",
+            "execution_api_server_url": f"{site.airflow_url}/execution/",
+            "simple_auth_manager_users": f"{AIRFLOW_USER}:admin",
+            "simple_auth_manager_passwords_file": str(home.airflow / "passwords.json"),
+            "parallelism": "128",
+            "max_active_tasks_per_dag": "128",
+            "dags_are_paused_at_creation": "False",
+            "default_task_retries": "1",
+        },
+        "database": {
+            "sql_alchemy_conn": site.database_url("airflow", "airflow", driver="postgresql+psycopg2"),
+            "sql_alchemy_pool_size": "3",
+            "sql_alchemy_max_overflow": "12",
+        },
+        "logging": {"base_log_folder": str(home.airflow / "logs"), "logging_level": "INFO"},
+        "api": {
+            "host": "127.0.0.1",
+            "port": str(site.ports.airflow),
+            "base_url": site.airflow_url,
+            "workers": "1",
+            "secret_key": secrets.airflow_secret,
+            "expose_config": "False",
+        },
+        "api_auth": {"jwt_secret": secrets.airflow_jwt},
+        "celery": {
+            "broker_url": site.redis_url(broker=True),
+            "result_backend": "db+" + site.database_url("airflow", "airflow"),
+            "worker_prefetch_multiplier": "1",
+            "sync_parallelism": "1",
+            "operation_timeout": "5.0",
+        },
+        "celery_broker_transport_options": {"visibility_timeout": "86400"},
+        "scheduler": {
+            "scheduler_idle_sleep_time": "1",
+            "task_instance_heartbeat_timeout": "120",
+            "enable_health_check": "False",
+            "parsing_cleanup_interval": "300",
+        },
+        "dag_processor": {
+            "parsing_processes": "1",
+            "refresh_interval": "60",
+            "min_file_process_interval": "300",
+            "disable_bundle_versioning": "True",
+            "stale_bundle_cleanup_interval": "0",
+            "print_stats_interval": "300",
+        },
+        "usage_data_collection": {"enabled": "False"},
+        "metrics": {"statsd_on": "False"},
+        "triggerer": {"capacity": "200"},
+        "celery_result_backend_transport_options": {},
+    }
+    return {
+        f"AIRFLOW__{section}__{option}".upper(): value
+        for section, options in values.items()
+        for option, value in options.items()
+    }
+
+
+def env(site: Site, host: str) -> dict[str, str]:
+    """The whole environment of one Airflow process on the host of that name."""
+    return {
+        **environment.base(site.home),
+        **settings(site),
+        "AIRFLOW_HOME": str(site.home.airflow),
+        "PYTHONPATH": str(MODULES),
+        "PLATFORM_HOST": host,
+        "SOURCE_URL": site.database_url("shop", "shop"),
+        "PLATFORM_FILES": str(site.home.root / "files"),
+        "AWS_ENDPOINT_URL": site.aws_url,
+        "AWS_ACCESS_KEY_ID": "sandbox",
+        "AWS_SECRET_ACCESS_KEY": "sandbox",
+        "AWS_DEFAULT_REGION": REGION,
+    }
+
+
+def program(home: Home) -> str:
+    return str(home.airflow_venv / "bin" / "airflow")
+
+
+def spec(site: Site, name: str, *arguments: str, **options: Any) -> Spec:
+    """How to run one of Airflow's processes; `name` is also its host's name."""
+    return Spec(
+        name=name,
+        command=(program(site.home), *arguments),
+        env=env(site, name),
+        log=site.home.logs / f"{name}.log",
+        cwd=site.home.airflow,
+        **options,
+    )
+
+
+def api_server(site: Site) -> Spec:
+    async def ready() -> bool:
+        return (await probe.http(site.ports.airflow, "/api/v2/version")).status == 200
+
+    return spec(site, "airflow-api", "api-server", ready=ready, ready_within_s=120)
+
+
+def scheduler_host(site: Site, name: str) -> Spec:
+    """A scheduler's host (see host.py), whose child is the scheduler itself."""
+    return Spec(
+        name=name,
+        command=(
+            sys.executable, "-I", str(Path(__file__).with_name("host.py")), str(child_state(site.home, name)),
+            str(RESTART_SCHEDULER_AFTER_S), program(site.home), "scheduler", "--skip-serve-logs",
+        ),
+        env=env(site, name),
+        log=site.home.logs / f"{name}.log",
+        cwd=site.home.airflow,
+    )  # fmt: skip
+
+
+def child_state(home: Home, name: str) -> Path:
+    """Where host.py notes its child's pid."""
+    return home.run / f"{name}.json"
+
+
+def worker(site: Site, instance: str, queue: str, concurrency: int) -> Spec:
+    """The body of an instance: a real Celery worker, named by the instance's id."""
+    return spec(
+        site, instance, "celery", "worker", "--queues", queue, "--concurrency", str(concurrency),
+        "--celery-hostname", instance, "--skip-serve-logs", "--without-gossip", stop_within_s=5.0,
+    )  # fmt: skip
+
+
+def prepare(site: Site) -> None:
+    """What Airflow reads at its start: the password of its one user, the folders."""
+    write_private(site.home.airflow / "passwords.json", json.dumps({AIRFLOW_USER: site.secrets.airflow_password}))
+    (site.home.root / "files").mkdir(exist_ok=True)
+    (site.home.airflow / "logs").mkdir(exist_ok=True)
+
+
+async def migrate(site: Site) -> None:
+    """Bring Airflow's database up to date, where the last time was by another version."""
+    marker = site.home.run / "airflow-migrated"
+    if marker.exists() and marker.read_text() == install_id():
+        return
+    log = site.home.logs / "airflow-migrate.log"
+    code, output = await probe.run(program(site.home), "db", "migrate", env=env(site, "airflow-migrate"))
+    log.write_text(output)
+    if code:
+        raise SandboxError(f"airflow db migrate failed (exit code {code}). {last_lines(log)}")
+    marker.write_text(install_id())
+
+
+class Api:
+    """Airflow's REST API, as far as the sandbox uses it."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self.token = ""
+
+    async def call(self, method: str, path: str, body: object | None = None) -> Any:
+        """The answer's JSON. Raises SandboxError where Airflow refuses, OSError or TimeoutError where it is away."""
+        port = self.site.ports.airflow
+        for attempt in range(2):
+            if not self.token:
+                who = {"username": AIRFLOW_USER, "password": self.site.secrets.airflow_password}
+                answer = await probe.http(port, "/auth/token", method="POST", body=who)
+                if answer.status not in {200, 201}:
+                    raise SandboxError(f"Airflow refused the sign-in with status {answer.status}.")
+                self.token = answer.json()["access_token"]
+            answer = await probe.http(
+                port, f"/api/v2{path}", method=method, body=body,
+                headers={"Authorization": f"Bearer {self.token}"}, within_s=20,
+            )  # fmt: skip
+            if answer.status == 401 and attempt == 0:
+                self.token = ""
+                continue
+            if answer.status >= 400:
+                raise SandboxError(f"Airflow answered {answer.status} to {method} {path}: {answer.body[:300]!r}")
+            return answer.json() if answer.body else None
+        raise AssertionError("unreachable")
+
+    async def wait_for_dags(self, wanted: int, within_s: float) -> None:
+        """Until the DAG processor has read every DAG and a scheduler is alive."""
+        deadline = asyncio.get_running_loop().time() + within_s
+        while True:
+            try:
+                dags = await self.call("GET", "/dags?limit=100")
+                health = await self.call("GET", "/monitor/health")
+                if dags["total_entries"] >= wanted and health["scheduler"]["status"] == "healthy":
+                    return
+            except (OSError, TimeoutError, ValueError, KeyError):
+                pass
+            if asyncio.get_running_loop().time() > deadline:
+                raise SandboxError(
+                    f"Airflow's scheduler and DAGs were not ready within {within_s:.0f} s. "
+                    f"{last_lines(self.site.home.logs / 'scheduler-a.log')}"
+                )
+            await asyncio.sleep(0.5)

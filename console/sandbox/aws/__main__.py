@@ -1,0 +1,106 @@
+"""`python -m console.sandbox.aws PORT DECLARATION PORTS_JSON`: the AWS endpoint of one sandbox.
+
+Moto is not thread-safe: one lock around the whole WSGI application. SIGUSR1 makes the endpoint unreachable (its port is
+closed), SIGUSR2 brings it back with its state as it was: an outage of AWS' API does not end anybody's instances.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import yaml
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import BaseWSGIServer, make_server
+
+from console.sandbox.aws import groups, services
+from console.sandbox.aws.seed import Fleet, seed
+
+
+class Quiet(MotoRequestHandler):  # type: ignore[misc]
+    """No line per request: there are several each second."""
+
+    def log_request(self, *args: Any, **kwargs: Any) -> None:
+        pass
+
+
+class Endpoint:
+    """Moto's application behind one lock, with the replication's own path in front of it."""
+
+    def __init__(self, region: str) -> None:
+        self.moto = DomainDispatcherApplication(create_backend_app)
+        self.region = region
+        self.lock = threading.RLock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with self.lock:
+            if environ.get("PATH_INFO") == services.REPORT_PATH:
+                return self._report(environ, start_response)
+            return list(self.moto(environ, start_response))
+
+    def _report(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+        answer = services.report(self.region, json.loads(body)) if body else {"status": "ok"}
+        start_response("200 OK", [("Content-Type", "application/json")])
+        return [json.dumps(answer).encode()]
+
+
+def fleets_of(declaration: dict[str, Any]) -> tuple[Fleet, ...]:
+    names = ("queue", "group", "instance_type", "concurrency", "baseline", "max")
+    return tuple(Fleet(**{name: fleet[name] for name in names}) for fleet in declaration["fleets"])
+
+
+def serve(endpoint: Endpoint, port: int) -> BaseWSGIServer:
+    """Listen and answer in threads of its own."""
+    server = make_server("127.0.0.1", port, endpoint, threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True).start()
+    return server
+
+
+def main() -> None:
+    port, ports = int(sys.argv[1]), json.loads(sys.argv[3])
+    declaration = yaml.safe_load(Path(sys.argv[2]).read_text())
+    region = declaration["region"]
+    groups.install()
+    services.install()
+    endpoint = Endpoint(region)
+
+    private = serve(endpoint, 0)  # nobody may see a half-made account
+    seed(f"http://127.0.0.1:{private.server_port}", region, fleets_of(declaration), ports)
+    private.shutdown()
+    private.server_close()
+
+    wake = threading.Event()
+    reachable = True
+    stopping = False
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        nonlocal reachable, stopping
+        stopping = stopping or number in {signal.SIGTERM, signal.SIGINT}
+        reachable = {signal.SIGUSR1: False, signal.SIGUSR2: True}.get(signal.Signals(number), reachable)
+        wake.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2):
+        signal.signal(number, on_signal)
+    server: BaseWSGIServer | None = None
+    while not stopping:
+        if reachable and server is None:
+            server = serve(endpoint, port)
+            print(f"AWS endpoint on port {port}", flush=True)
+        elif not reachable and server is not None:
+            server.shutdown()
+            server.server_close()
+            server = None
+            print("AWS endpoint closed", flush=True)
+        wake.wait()
+        wake.clear()
+
+
+if __name__ == "__main__":
+    main()
