@@ -1,0 +1,86 @@
+"""The statements of the time series. One round trip each."""
+
+from __future__ import annotations
+
+from console.history.rules import MINUTE_S, QUARTER_S
+
+# Ordered, so that two polls that record the same names wait for each other instead of dead-locking.
+RECORD = """
+WITH sample(name, unit, worst, value) AS (
+    SELECT * FROM unnest(%s::text[], %s::text[], %s::boolean[], %s::real[])
+), fresh AS (
+    INSERT INTO history_series (name, unit, worst)
+    SELECT name, unit, worst FROM sample
+    WHERE NOT EXISTS (SELECT FROM history_series known WHERE known.name = sample.name)
+    ORDER BY name
+    ON CONFLICT (name) DO NOTHING
+    RETURNING id, name
+)
+INSERT INTO history_point (at, series_id, value)
+SELECT %s, series.id, sample.value
+FROM sample JOIN (
+    SELECT id, name FROM history_series UNION ALL SELECT id, name FROM fresh
+) series USING (name)
+ORDER BY series.id
+ON CONFLICT DO NOTHING
+"""
+
+LATEST = """
+SELECT series.name, newest.value, newest.at
+FROM history_series series CROSS JOIN LATERAL (
+    SELECT value, at FROM history_point
+    WHERE series_id = series.id AND at >= %(start)s AND at <= %(now)s
+    ORDER BY at DESC LIMIT 1
+) newest
+WHERE series.name = ANY(%(names)s)
+"""
+
+# What is rolled up lies before `…_until`; the clamp by `end` ignores what a clock in the future rolled up.
+_UNTIL = """
+    (SELECT coalesce(max(starts_at) + '{chunk}', '-infinity') FROM history_rolled
+     WHERE level = '{level}' AND starts_at < %(end)s)"""
+
+_RAW = """
+    SELECT at, value FROM history_point
+    WHERE series_id = series.id AND at >= greatest(%(start)s, {since}) AND at < %(end)s"""
+
+_CHUNKS = """
+    SELECT starts_at + (n - 1) * interval '{step} seconds' AS at, value
+    FROM history_{level} chunk, unnest(chunk.y) WITH ORDINALITY AS slot(value, n)
+    WHERE chunk.series_id = series.id AND value IS NOT NULL
+    AND chunk.starts_at >= greatest(%(start)s - interval '{chunk}', {since}) AND chunk.starts_at < {until}
+    AND chunk.starts_at < %(end)s"""
+
+_POINTS = """
+SELECT series.name, series.unit,
+    floor((extract(epoch FROM point.at) - %(origin)s) / %(step)s)::integer AS slot,
+    (CASE WHEN bool_or(series.worst) THEN max(point.value) ELSE avg(point.value) END)::real
+FROM history_series series CROSS JOIN LATERAL ({sources}) point
+WHERE series.name = ANY(%(names)s) AND point.at >= %(start)s AND point.at < %(end)s
+GROUP BY series.id, slot
+"""
+
+
+def points(step_s: int) -> str:
+    """The points of `%(names)s` in `[%(start)s, %(end)s)` by slot, from the coarsest resolution that serves
+    `step_s`.
+
+    What is not rolled up to it yet is taken from the finer ones.
+    """
+    minutes_until = _UNTIL.format(level="minute", chunk="1 hour")
+    quarters_until = _UNTIL.format(level="quarter", chunk="1 day")
+    never = "timestamptz '-infinity'"
+    if step_s < MINUTE_S:
+        sources = [_RAW.format(since=never)]
+    else:
+        sources = [_RAW.format(since=minutes_until)]
+        minutes_since = never
+        if step_s >= QUARTER_S:
+            minutes_since = quarters_until
+            sources.append(
+                _CHUNKS.format(level="quarter", step=QUARTER_S, chunk="1 day", since=never, until=quarters_until)
+            )
+        sources.append(
+            _CHUNKS.format(level="minute", step=MINUTE_S, chunk="1 hour", since=minutes_since, until=minutes_until)
+        )
+    return _POINTS.format(sources="\n    UNION ALL".join(sources))
