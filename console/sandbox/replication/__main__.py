@@ -104,7 +104,8 @@ class Replication:
         self.warehouse: connection | None = None
         self.status, self.arn = "running", ""
         self.we_enabled: bool | None = None
-        self.applied_lsn = self.metrics_at = self.tables_at = 0.0
+        self.applied_lsn = 0
+        self.metrics_at = self.tables_at = float("-inf")
         self.tables: list[str] = []
         self.rows_then: tuple[float, int] = (time.monotonic(), 0)
 
@@ -159,7 +160,7 @@ class Replication:
 
     def count(self, source: connection) -> None:
         confirmed, sent = databases.source_positions(source)
-        applied = max(int(self.applied_lsn), lsn(confirmed))
+        applied = max(self.applied_lsn, lsn(confirmed))
         log = transactions(databases.read_log(source))
         self.standing = settle(self.standing, log, applied, lsn(sent))
 
