@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from console.pools import views
 
 app_name = "pools"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("", views.pools, name="pools")]
