@@ -8,6 +8,7 @@ from console.platform.sources import SOURCES
 
 OTHER: dict[str, tuple[str, float]] = {
     # name: (task, interval in seconds)
+    "history.keep": ("console.history.tasks.keep", 60),
 }
 
 

@@ -17,8 +17,8 @@ from django.db import connection
 from django.utils import timezone
 
 from console.history import sql
-from console.history.levels import retention
-from console.history.models import Mark
+from console.history.levels import HOUR, retention
+from console.history.models import Mark, Rolled
 from console.history.rules import (
     FRESH_S,
     RAW_S,
@@ -100,6 +100,8 @@ def record(samples: Iterable[Sample], at: datetime) -> None:
                 floored(at, timedelta(seconds=RAW_S)),
             ],
         )
+    if at < timezone.now() - HOUR:  # it may belong to an hour that has been rolled up
+        Rolled.objects.filter(level="minute", starts_at=floored(at, HOUR)).delete()
 
 
 def fetch(

@@ -84,3 +84,51 @@ def points(step_s: int) -> str:
             _CHUNKS.format(level="minute", step=MINUTE_S, chunk="1 hour", since=minutes_since, until=minutes_until)
         )
     return _POINTS.format(sources="\n    UNION ALL".join(sources))
+
+
+# An array has a slot for every step of its chunk, NULL where nothing was seen. Rolling up again merges: what
+# is new wins, and what was there stays where the finer points are gone.
+_ROLL = """
+INSERT INTO history_{level} AS kept (starts_at, series_id, y)
+SELECT %(start)s, series_id, array_agg(value ORDER BY n)
+FROM (
+    SELECT point.series_id, floor(extract(epoch FROM point.at - %(start)s) / {step})::integer AS n,
+        (CASE WHEN series.worst THEN max(point.value) ELSE avg(point.value) END)::real AS value
+    FROM ({source}) point JOIN history_series series ON series.id = point.series_id
+    GROUP BY point.series_id, series.worst, 2
+) step RIGHT JOIN (
+    SELECT series_id, n FROM (SELECT DISTINCT series_id FROM {table}
+        WHERE {key} >= %(start)s AND {key} < %(end)s) known CROSS JOIN generate_series(0, {count} - 1) AS n
+) slot USING (series_id, n)
+GROUP BY series_id
+ON CONFLICT (series_id, starts_at) DO UPDATE SET y = (
+    SELECT array_agg(coalesce(new, old) ORDER BY n)
+    FROM unnest(kept.y, excluded.y) WITH ORDINALITY AS both_of(old, new, n)
+)
+"""
+
+ROLL_MINUTES = _ROLL.format(
+    level="minute",
+    step=MINUTE_S,
+    count=60,
+    table="history_point",
+    key="at",
+    source="SELECT series_id, at, value FROM history_point WHERE at >= %(start)s AND at < %(end)s",
+)
+ROLL_QUARTERS = _ROLL.format(
+    level="quarter",
+    step=QUARTER_S,
+    count=96,
+    table="history_minute",
+    key="starts_at",
+    source="""SELECT series_id, starts_at + (n - 1) * interval '1 minute' AS at, value
+        FROM history_minute, unnest(y) WITH ORDINALITY AS slot(value, n)
+        WHERE starts_at >= %(start)s AND starts_at < %(end)s AND value IS NOT NULL""",
+)
+
+FORGET_EMPTY = """
+DELETE FROM history_series series
+WHERE NOT EXISTS (SELECT FROM history_quarter WHERE series_id = series.id)
+AND NOT EXISTS (SELECT FROM history_minute WHERE series_id = series.id)
+AND NOT EXISTS (SELECT FROM history_point WHERE series_id = series.id)
+"""
