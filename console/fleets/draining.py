@@ -173,7 +173,8 @@ def step(drain: Drain, seen: Seen, now: datetime) -> Next:
             return Next(drain)
 
 
-def _gone(seen: Seen) -> bool:
+def is_gone(seen: Seen) -> bool:
+    """Evidence that the instance has ended or is ending; False where it can't be seen."""
     return seen.lifecycle is not None and (
         seen.lifecycle in ("absent", "Terminated") or seen.lifecycle.startswith("Terminating")
     )
@@ -186,7 +187,7 @@ def _ended_by_itself(drain: Drain, seen: Seen, now: datetime) -> Next | None:
             text = f"{drain.node} was stopped by somebody else and ended clean."
             return Next(_to(drain, Phase.EXITED, now, remaining=(), why=seen.receipt.words), notes=(text,))
         return _lost(drain, seen, now, f"its process ended with {seen.receipt.words}")
-    if _gone(seen):
+    if is_gone(seen):
         return _lost(drain, seen, now, f"its instance is {seen.lifecycle} and left no receipt")
     return None
 
@@ -195,7 +196,7 @@ def _lost(drain: Drain, seen: Seen, now: datetime, why: str) -> Next:
     # Airflow's account is the newer one where it still lists tasks there; else what was active at the last look.
     lost = tuple(seen.running or drain.remaining)
     # Its instance may still be there, without a worker: it is terminated all the same.
-    phase = Phase.LOST if _gone(seen) else Phase.EXITED
+    phase = Phase.LOST if is_gone(seen) else Phase.EXITED
     dead = _to(drain, phase, now, lost=lost, remaining=(), died=why, why=why)
     return Next(dead, notes=(f"{drain.node} was lost: {why}. It took along {_named(lost)}.",))
 
@@ -265,7 +266,7 @@ def _cancel(drain: Drain, now: datetime, note: str) -> Next:
 
 
 def _stopping(drain: Drain, seen: Seen, now: datetime) -> Next:
-    if seen.receipt is not None or _gone(seen):
+    if seen.receipt is not None or is_gone(seen):
         how = seen.receipt.words if seen.receipt else f"the instance is {seen.lifecycle}"
         exited = _to(drain, Phase.EXITED, now, why=how)
         return Next(exited, notes=(f"{drain.node} has exited ({how}).",))
@@ -282,7 +283,7 @@ def _terminate(drain: Drain, now: datetime) -> Next:
 
 
 def _terminating(drain: Drain, seen: Seen, now: datetime) -> Next:
-    if _gone(seen):
+    if is_gone(seen):
         phase = Phase.LOST if drain.died else Phase.GONE
         return Next(_to(drain, phase, now), notes=(f"{drain.instance_id} is gone.",))
     asked_s = (now - drain.asked_at).total_seconds() if drain.asked_at else RETERMINATE_S
