@@ -235,6 +235,7 @@ class WarehouseReading:
     missing: tuple[str, ...]  # declared, but not there
     server_now: datetime
     took_s: float
+    unreadable: tuple[str, ...] = ()  # there, but the console may not read them, or their column is no time
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""Settings → ports. The only place that composes adapters; only tasks and the watcher import it.
+
+Each adapter is made once per process and is safe for threads. A test replaces one by patching the function.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from console.platform.airflow import Airflow
+from console.platform.aws import Clients
+from console.platform.broker import Broker
+from console.platform.compute import Compute
+from console.platform.database import Database
+from console.platform.datastores import Datastores
+from console.platform.declared import declaration
+from console.platform.dms import Replication
+from console.platform.ports import (
+    AirflowPort,
+    BrokerPort,
+    ComputePort,
+    DatastoresPort,
+    PlatformError,
+    ReplicationPort,
+    WarehousePort,
+)
+from console.platform.warehouse import Unsupported, Warehouse
+
+
+@lru_cache(maxsize=1)
+def airflow() -> AirflowPort:
+    """Airflow's REST API."""
+    return Airflow(declaration().airflow)
+
+
+@lru_cache(maxsize=1)
+def broker() -> BrokerPort:
+    """The Redis broker of Airflow's Celery workers."""
+    return Broker(declaration().broker)
+
+
+@lru_cache(maxsize=1)
+def _clients() -> Clients:
+    return Clients(declaration().region)
+
+
+@lru_cache(maxsize=1)
+def compute() -> ComputePort:
+    """Auto Scaling Groups and EC2."""
+    return Compute(_clients())
+
+
+@lru_cache(maxsize=1)
+def replication() -> ReplicationPort:
+    """DMS and its CloudWatch metrics."""
+    return Replication(_clients())
+
+
+@lru_cache(maxsize=1)
+def datastores() -> DatastoresPort:
+    """RDS and ElastiCache."""
+    return Datastores(_clients())
+
+
+@lru_cache(maxsize=1)
+def warehouse() -> WarehousePort:
+    """The warehouse. PlatformError `not_found` where none is declared."""
+    url = declaration().warehouse_url
+    if not url:
+        raise PlatformError(
+            "the warehouse",
+            "not_found",
+            "no warehouse is declared",
+            remedy="Add `warehouse: {url: …}` to platform.yaml.",
+            permanent=True,
+        )
+    return Warehouse(Database("the warehouse", url, "WAREHOUSE_URL"))
+
+
+@lru_cache(maxsize=64)
+def origin(name: str) -> WarehousePort:
+    """The source database of this name. PlatformError `not_found` where it is not declared."""
+    system = f"the source {name}"
+    for source in declaration().sources:
+        if source.name != name:
+            continue
+        if source.engine != "postgresql":
+            return Unsupported(system, source.engine)
+        return Warehouse(Database(system, source.url, f"the URL of source {name} in platform.yaml"))
+    raise PlatformError(
+        system, "not_found", f"{system} is not declared", remedy="Add it to `sources` in platform.yaml.", permanent=True
+    )
+
+
+def forget() -> None:
+    """Drop every adapter, so that the next call reads the declaration again (for tests)."""
+    for made in (airflow, broker, _clients, compute, replication, datastores, warehouse, origin):
+        made.cache_clear()
