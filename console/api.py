@@ -11,7 +11,7 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern
+from django.urls import URLPattern, URLResolver
 from ninja import NinjaAPI
 
 from console.accounts.api_auth import reader
@@ -64,11 +64,12 @@ def build() -> NinjaAPI:
     return api
 
 
-def urls(api: NinjaAPI) -> tuple[list[URLPattern], str, str]:
-    """The API's addresses. It answers 401 by itself: LoginRequiredMiddleware must not send it to the sign-in page."""
+def urls(api: NinjaAPI) -> tuple[list[URLPattern | URLResolver], str, str]:
+    """The API's addresses. It answers 401 by itself: nobody who calls it wants to be sent to the sign-in page."""
     patterns, app_name, namespace = api.urls
     for pattern in patterns:
-        pattern.callback = login_not_required(pattern.callback)
+        if isinstance(pattern, URLPattern):
+            pattern.callback = login_not_required(pattern.callback)
     return patterns, app_name, namespace
 
 

@@ -32,9 +32,7 @@ def platform_file(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     try:
         declaration()
     except DeclarationError as error:
-        return [
-            Error(fault.message, hint=fault.hint, obj=fault.path, id="quarterdeck.E002") for fault in error.faults
-        ]
+        return [Error(fault.message, hint=fault.hint, obj=fault.path, id="quarterdeck.E002") for fault in error.faults]
     return []
 
 

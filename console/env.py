@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -56,6 +57,18 @@ class Env:
     def words(self, name: str, default: str = "") -> list[str]:
         return [word.strip() for word in self.text(name, default).split(",") if word.strip()]
 
+    def networks(self, name: str) -> list[IPv4Network | IPv6Network]:
+        """Addresses and networks (`10.0.0.0/8,127.0.0.1`), by commas."""
+        found = []
+        for word in self.words(name):
+            try:
+                found.append(ip_network(word))
+            except ValueError:
+                self._problem(
+                    name, f"{name} holds {word!r}, which is no network.", "Write 10.0.0.0/8 or 10.1.2.3, by commas."
+                )
+        return found
+
     def url(self, name: str, schemes: tuple[str, ...], default: str = "", *, hint: str = "") -> str:
         """A URL with one of the schemes. Never repeats the value in the message: it may hold a password."""
         value = self.text(name, default)
@@ -76,9 +89,7 @@ class Env:
 
     def database(self, name: str) -> dict[str, Any]:
         """Django's database settings from a postgresql:// URL (a socket folder as `?host=/folder`)."""
-        value = self.url(
-            name, ("postgresql", "postgres"), hint="Expected postgresql://USER:PASSWORD@HOST:5432/NAME."
-        )
+        value = self.url(name, ("postgresql", "postgres"), hint="Expected postgresql://USER:PASSWORD@HOST:5432/NAME.")
         fallback = {"ENGINE": "django.db.backends.postgresql", "NAME": "not-configured", "HOST": "127.0.0.1"}
         if not value:
             return fallback

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
@@ -21,6 +22,7 @@ BASE_URL = env.url("BASE_URL", ("http", "https"), "http://127.0.0.1:8000").rstri
 REDIS_URL = env.url("REDIS_URL", ("redis", "rediss"), hint="Expected redis://HOST:6379/0.")
 PLATFORM_FILE = env.text("PLATFORM_FILE", "platform.yaml")
 HTTPS = BASE_URL.startswith("https://")
+METRICS_ALLOWED = env.networks("METRICS_ALLOWED")  # who may scrape /metrics without a token
 
 DATABASES = {"default": env.database("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})
@@ -29,7 +31,7 @@ DATABASES["default"]["OPTIONS"].setdefault("application_name", "quarterdeck")
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "console.accounts.admin_app.AdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -58,14 +60,16 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "console.lib.middleware.frame",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "console.lib.middleware.api_errors",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",  # default deny
+    "console.accounts.middleware.SignedIn",  # default deny
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -107,10 +111,14 @@ SESSION_COOKIE_AGE = 12 * 3600
 SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+CSRF_COOKIE_HTTPONLY = True
+# Cookies know no port: two consoles on one machine must not sign each other out.
+_cookie = ("__Host-" if HTTPS else "") + f"quarterdeck-{urlsplit(BASE_URL).port or 0}"
+SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = f"{_cookie}-session", f"{_cookie}-csrf"
 CSRF_TRUSTED_ORIGINS = [BASE_URL] if BASE_URL else []
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # load balancers ask by plain http
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]  # asked by plain http, inside the network
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_CONTENT_TYPE_NOSNIFF = True
@@ -167,11 +175,13 @@ CELERY_REDBEAT_KEY_PREFIX = "quarterdeck:redbeat:"
 CELERY_REDBEAT_LOCK_TIMEOUT = 15  # another beat takes over within this many seconds
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 
+LOGGING_CONFIG = "console.lib.redaction.configure"  # no secret reaches any handler
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname} {name} {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"redaction": {"()": "console.lib.redaction.Redaction"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["redaction"]}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     "loggers": {
         # Their INFO lines repeat task arguments and whole URLs.

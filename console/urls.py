@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import include, path
 
+from console import health
 from console.api import api, urls
 from console.lib.style import style
 
@@ -16,7 +17,12 @@ urlpatterns = [
     path("pools/", include("console.pools.urls")),
     path("datastores/", include("console.datastores.urls")),
     path("accounts/", include("console.accounts.urls")),
+    path("audit/", include("console.accounts.audit_urls")),
     path("style/", style, name="style"),
     path("admin/", admin.site.urls),
     path("api/v1/", urls(api)),
+    path("healthz", health.healthz),
+    path("readyz", health.readyz),
+    path("metrics", health.scrape),
 ]
+handler500 = "console.errors.failed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 from dataclasses import dataclass
 
 from django.http import HttpRequest
@@ -61,3 +62,12 @@ def token_actor(request: HttpRequest, token: ApiToken) -> Actor:
 
 def _request_id(request: HttpRequest) -> str:
     return str(getattr(request, "request_id", ""))
+
+
+def command_actor() -> Actor:
+    """Who runs a management command: the machine's own account. Whoever can run one holds the database anyway."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = "unknown"
+    return Actor(f"{name} (command line)", None, Role.ADMIN, "command")
