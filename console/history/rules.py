@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from typing import NamedTuple
 
 RAW_S = 15
 MINUTE_S = 60
@@ -90,7 +91,39 @@ def step_for(start: datetime, end: datetime, max_points: int, now: datetime, kep
     return days * STEPS_S[-1]
 
 
-def bridged(y: Sequence[float | None], step_s: int) -> tuple[float | None, ...]:
+class Chunk(NamedTuple):
+    """Some points of a series: `y[i]` was seen at `times[i]`, in Unix seconds; None was not seen."""
+
+    times: Sequence[float]
+    y: Sequence[float | None]
+
+
+def reduced(
+    chunks: Iterable[Chunk], span: tuple[float, float], step_s: float, count: int, worst: bool
+) -> tuple[float | None, ...]:
+    """The points within `span` (Unix seconds, its end excluded) in `count` steps from its beginning.
+
+    A step's value is the highest of its points (`worst`) or their mean, rounded to what four bytes hold; None without.
+    """
+    start, end = span
+    highest: list[float | None] = [None] * count
+    sums, counts = [0.0] * count, [0] * count
+    for times, y in chunks:
+        for at, value in zip(times, y, strict=True):
+            if value is None or not start <= at < end:
+                continue
+            slot = min(int((at - start) / step_s), count - 1)
+            sums[slot] += value
+            counts[slot] += 1
+            known = highest[slot]
+            if known is None or value > known:
+                highest[slot] = value
+    if worst:
+        return tuple(highest)
+    return tuple(float(f"{total / n:.7g}") if n else None for total, n in zip(sums, counts, strict=True))
+
+
+def bridged(y: Sequence[float | None], step_s: float) -> tuple[float | None, ...]:
     """Fill holes that come from sampling, not from blindness, in a series of fine steps.
 
     A series that is read every minute has one point in four steps of 15 s. A hole as long as is usual for the
@@ -101,7 +134,7 @@ def bridged(y: Sequence[float | None], step_s: int) -> tuple[float | None, ...]:
     seen = [index for index, value in enumerate(y) if value is not None]
     distances = sorted(after - before for before, after in pairwise(seen))
     usual = distances[len(distances) // 2] if distances else 1
-    reach = min(max(usual, 2), CARRY_S // step_s)
+    reach = min(max(usual, 2), int(CARRY_S // step_s))
     out = list(y)
     for before, after in pairwise([*seen, len(out)]):
         if after - before <= reach:

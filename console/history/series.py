@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from datetime import datetime, timedelta
 
 from django.db import connection
 from django.utils import timezone
@@ -22,10 +21,12 @@ from console.history.models import Mark, Rolled
 from console.history.rules import (
     FRESH_S,
     RAW_S,
+    Chunk,
     bridged,
     canonical,
     floored,
     keeps_worst,
+    reduced,
     step_for,
     storable,
     unit_of,
@@ -125,7 +126,7 @@ def fetch(
     first = floored(start, timedelta(seconds=step_s))
     origin = int(first.timestamp())
     count = -(-int(end.timestamp() - origin) // step_s) or 1
-    units, columns = _columns(names, first, end, step_s, count, aligned_s=step_s)
+    units, columns = _columns(names, first, end, step_s, count)
     last_began = origin + (count - 1) * step_s
     if count > 1 and end.timestamp() - last_began < FRESH_S and all(y[-1] is None for y in columns.values()):
         count -= 1
@@ -145,8 +146,8 @@ def sparklines(
     if end <= start or points < 1:
         raise ValueError("a sparkline has points, and ends after it starts")
     width_s = (end - start).total_seconds() / points
-    _, columns = _columns(names, start, end, width_s, points, aligned_s=int(width_s))
-    return {name: bridged(columns[canonical(name)], max(1, int(width_s))) for name in names}
+    _, columns = _columns(names, start, end, width_s, points)
+    return {name: bridged(columns[canonical(name)], width_s) for name in names}
 
 
 def latest(names: Sequence[str], now: datetime, within: timedelta = timedelta(minutes=5)) -> dict[str, Latest]:
@@ -166,26 +167,23 @@ def mark(at: datetime, kind: str, title: str, url: str = "", target: str = "") -
 
 
 def _columns(
-    names: Sequence[str], start: datetime, end: datetime, step_s: float, count: int, *, aligned_s: int
-) -> tuple[dict[str, str], dict[str, list[float | None]]]:
-    """Units and values by stored name; a name that was never recorded has no unit and only gaps."""
-    columns: dict[str, list[float | None]] = {canonical(name): [None] * count for name in names}
+    names: Sequence[str], start: datetime, end: datetime, step_s: float, count: int
+) -> tuple[dict[str, str], dict[str, tuple[float | None, ...]]]:
+    """Units and values by stored name, in one query; a name that was never recorded has no unit and only gaps."""
+    stored = list(dict.fromkeys(canonical(name) for name in names))
     units: dict[str, str] = {}
-    if columns:
-        values: dict[str, Any] = {
-            "names": list(columns),
-            "start": start,
-            "end": end,
-            "origin": start.astimezone(UTC).timestamp(),
-            "step": step_s,
-        }
+    worst: set[str] = set()
+    chunks: dict[str, list[Chunk]] = {name: [] for name in stored}
+    if stored:
         with connection.cursor() as cursor:
-            cursor.execute(sql.points(aligned_s), values)
-            for name, unit, slot, value in cursor.fetchall():
+            cursor.execute(sql.points(step_s), {"names": stored, "start": start, "end": end})
+            for name, unit, keeps, times, began, each_s, y in cursor.fetchall():
                 units[name] = unit
-                if 0 <= slot < count:
-                    columns[name][slot] = value
-    return units, columns
+                if keeps:
+                    worst.add(name)
+                chunks[name].append(Chunk(times or range(int(began), int(began) + len(y) * each_s, each_s), y))
+    span = (start.timestamp(), end.timestamp())
+    return units, {name: reduced(chunks[name], span, step_s, count, name in worst) for name in stored}
 
 
 def _marks(start: datetime, end: datetime) -> tuple[ChartMark, ...]:

@@ -40,28 +40,28 @@ _UNTIL = """
     (SELECT coalesce(max(starts_at) + '{chunk}', '-infinity') FROM history_rolled
      WHERE level = '{level}' AND starts_at < %(end)s)"""
 
+# Chunks are taken apart in Python (`console.history.rules.reduced`): five times as fast as unnest and GROUP BY.
 _RAW = """
-    SELECT at, value FROM history_point
-    WHERE series_id = series.id AND at >= greatest(%(start)s, {since}) AND at < %(end)s"""
+    SELECT array_agg(date_part('epoch', at)) AS times, 0 AS began, 0 AS step, array_agg(value) AS y
+    FROM history_point
+    WHERE series_id = series.id AND at >= greatest(%(start)s, {since}) AND at < %(end)s
+    HAVING count(*) > 0"""
 
 _CHUNKS = """
-    SELECT starts_at + (n - 1) * interval '{step} seconds' AS at, value
-    FROM history_{level} chunk, unnest(chunk.y) WITH ORDINALITY AS slot(value, n)
-    WHERE chunk.series_id = series.id AND value IS NOT NULL
-    AND chunk.starts_at >= greatest(%(start)s - interval '{chunk}', {since}) AND chunk.starts_at < {until}
-    AND chunk.starts_at < %(end)s"""
+    SELECT NULL, date_part('epoch', starts_at), {step}, y
+    FROM history_{level}
+    WHERE series_id = series.id
+    AND starts_at >= greatest(%(start)s - interval '{chunk}', {since}) AND starts_at < {until}
+    AND starts_at < %(end)s"""
 
 _POINTS = """
-SELECT series.name, series.unit,
-    floor((extract(epoch FROM point.at) - %(origin)s) / %(step)s)::integer AS slot,
-    (CASE WHEN bool_or(series.worst) THEN max(point.value) ELSE avg(point.value) END)::real
-FROM history_series series CROSS JOIN LATERAL ({sources}) point
-WHERE series.name = ANY(%(names)s) AND point.at >= %(start)s AND point.at < %(end)s
-GROUP BY series.id, slot
+SELECT series.name, series.unit, series.worst, chunk.times, chunk.began, chunk.step, chunk.y
+FROM history_series series CROSS JOIN LATERAL ({sources}) chunk
+WHERE series.name = ANY(%(names)s)
 """
 
 
-def points(step_s: int) -> str:
+def points(step_s: float) -> str:
     """The points of `%(names)s` in `[%(start)s, %(end)s)` by slot, from the coarsest resolution that serves
     `step_s`.
 
@@ -92,10 +92,9 @@ _ROLL = """
 INSERT INTO history_{level} AS kept (starts_at, series_id, y)
 SELECT %(start)s, series_id, array_agg(value ORDER BY n)
 FROM (
-    SELECT point.series_id, floor(extract(epoch FROM point.at - %(start)s) / {step})::integer AS n,
-        (CASE WHEN series.worst THEN max(point.value) ELSE avg(point.value) END)::real AS value
+    SELECT point.series_id, n, (CASE WHEN series.worst THEN max(value) ELSE avg(value) END)::real AS value
     FROM ({source}) point JOIN history_series series ON series.id = point.series_id
-    GROUP BY point.series_id, series.worst, 2
+    GROUP BY point.series_id, series.worst, n
 ) step RIGHT JOIN (
     SELECT series_id, n FROM (SELECT DISTINCT series_id FROM {table}
         WHERE {key} >= %(start)s AND {key} < %(end)s) known CROSS JOIN generate_series(0, {count} - 1) AS n
@@ -109,20 +108,20 @@ ON CONFLICT (series_id, starts_at) DO UPDATE SET y = (
 
 ROLL_MINUTES = _ROLL.format(
     level="minute",
-    step=MINUTE_S,
     count=60,
     table="history_point",
     key="at",
-    source="SELECT series_id, at, value FROM history_point WHERE at >= %(start)s AND at < %(end)s",
+    source="""SELECT series_id, floor(date_part('epoch', at - %(start)s) / 60)::integer AS n, value
+        FROM history_point WHERE at >= %(start)s AND at < %(end)s""",
 )
 ROLL_QUARTERS = _ROLL.format(
     level="quarter",
-    step=QUARTER_S,
     count=96,
     table="history_minute",
     key="starts_at",
-    source="""SELECT series_id, starts_at + (n - 1) * interval '1 minute' AS at, value
-        FROM history_minute, unnest(y) WITH ORDINALITY AS slot(value, n)
+    source="""SELECT series_id, value,
+            (date_part('epoch', starts_at - %(start)s)::integer / 60 + minute::integer - 1) / 15 AS n
+        FROM history_minute, unnest(y) WITH ORDINALITY AS slot(value, minute)
         WHERE starts_at >= %(start)s AND starts_at < %(end)s AND value IS NOT NULL""",
 )
 
