@@ -106,6 +106,7 @@ def settings(site: Site) -> dict[str, str]:
             "result_backend": "db+" + site.database_url("airflow", "airflow"),
             "worker_prefetch_multiplier": "1",
             "sync_parallelism": "1",
+            "celery_config_options": "platform_celery.CELERY_CONFIG",
             "operation_timeout": "5.0",
         },
         "celery_broker_transport_options": {"visibility_timeout": "86400"},

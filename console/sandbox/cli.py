@@ -15,7 +15,8 @@ from console.sandbox.home import Home
 def parser() -> argparse.ArgumentParser:
     whole = argparse.ArgumentParser(prog="sandbox", description="The whole platform on this machine.")
     commands = whole.add_subparsers(dest="command", required=True, metavar="run|status|break|mend")
-    commands.add_parser("run", help="start it, in the foreground (make run)")
+    run = commands.add_parser("run", help="start it, in the foreground (make run)")
+    run.add_argument("--without-console", action="store_true", help="the platform only; the console is run by hand")
     commands.add_parser("status", help="what runs, and what is broken on purpose")
     for name, text in (("break", "break something on purpose"), ("mend", "put it right again")):
         command = commands.add_parser(name, help=text)
@@ -43,7 +44,7 @@ def main(arguments: list[str]) -> int:
     if options.command == "run":
         from console.sandbox import run  # the other commands must answer at once
 
-        return run.main()
+        return run.main(with_console=not options.without_console)
     home = Home.of_environment(os.environ)
     request: dict[str, Any] = {"do": options.command}
     if options.command != "status":

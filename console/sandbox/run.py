@@ -89,6 +89,8 @@ class Start:
         await asyncio.to_thread(postgres.prepare, self.site, name)
         await self.supervisor.run(postgres.spec(self.site, name))
         await asyncio.to_thread(postgres.create_databases, self.site, warehouse=name == "warehouse")
+        if name == "postgres":
+            await asyncio.to_thread(postgres.create_shop, self.site)
         text = "the warehouse" if name == "warehouse" else "the console's, Airflow's and the shop's databases"
         self.say(f"PostgreSQL 18: {text} on port {getattr(self.site.ports, name)}")
 
@@ -180,7 +182,7 @@ class Start:
         await asyncio.gather(*(process.wait_ready() for process in started))
         self.say(f"Console: {self.site.console_url}")
 
-    async def everything(self) -> None:
+    async def everything(self, with_console: bool) -> None:
         """All steps; the first that fails ends the start."""
         async with asyncio.TaskGroup() as group:
 
@@ -196,7 +198,8 @@ class Start:
             migrated = step(self.airflow_database(installed, database))
             step(self.airflow_servers(migrated, broker))
             step(self.workers(migrated, broker, aws))
-            step(self.console(database, redis))
+            if with_console:
+                step(self.console(database, redis))
 
 
 async def _all(needs: tuple[asyncio.Task[None], ...]) -> None:
@@ -207,7 +210,7 @@ async def _all(needs: tuple[asyncio.Task[None], ...]) -> None:
             raise asyncio.CancelledError
 
 
-async def _run(site: Site, say: Progress) -> int:
+async def _run(site: Site, say: Progress, with_console: bool) -> int:
     supervisor = Supervisor(site, say)
     stopped = asyncio.Event()
     signals = 0
@@ -223,7 +226,7 @@ async def _run(site: Site, say: Progress) -> int:
     for number in stop_signals():
         loop.add_signal_handler(number, on_signal)
     server = await supervisor.serve()
-    start = asyncio.create_task(Start(site, supervisor, say).everything())
+    start = asyncio.create_task(Start(site, supervisor, say).everything(with_console))
     waiting = asyncio.create_task(stopped.wait())
     writing = asyncio.create_task(supervisor.keep_processes_written())
     code = 0
@@ -266,7 +269,7 @@ def first(group: BaseExceptionGroup[Any]) -> BaseException:
     return found
 
 
-def main() -> int:
+def main(*, with_console: bool = True) -> int:
     """Run a sandbox until Ctrl-C or SIGTERM. Returns the exit code."""
     say = Progress()
     os.environ.setdefault("TZ", "UTC")
@@ -293,7 +296,7 @@ def main() -> int:
         return 1
     keeper = start_reaper(home)
     try:
-        return asyncio.run(_run(site, say))
+        return asyncio.run(_run(site, say, with_console))
     finally:
         assert keeper.stdin is not None
         with contextlib.suppress(OSError):

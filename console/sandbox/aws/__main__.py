@@ -7,23 +7,22 @@ closed), SIGUSR2 brings it back with its state as it was: an outage of AWS' API 
 from __future__ import annotations
 
 import json
+import os
 import signal
+import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import yaml
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from console.sandbox.aws import groups, services
-from console.sandbox.aws.seed import Fleet, seed
 
 
-class Quiet(MotoRequestHandler):  # type: ignore[misc]
+class Quiet(MotoRequestHandler):
     """No line per request: there are several each second."""
 
     def log_request(self, *args: Any, **kwargs: Any) -> None:
@@ -51,11 +50,6 @@ class Endpoint:
         return [json.dumps(answer).encode()]
 
 
-def fleets_of(declaration: dict[str, Any]) -> tuple[Fleet, ...]:
-    names = ("queue", "group", "instance_type", "concurrency", "baseline", "max")
-    return tuple(Fleet(**{name: fleet[name] for name in names}) for fleet in declaration["fleets"])
-
-
 def serve(endpoint: Endpoint, port: int) -> BaseWSGIServer:
     """Listen and answer in threads of its own."""
     server = make_server("127.0.0.1", port, endpoint, threaded=True, request_handler=Quiet)
@@ -64,15 +58,14 @@ def serve(endpoint: Endpoint, port: int) -> BaseWSGIServer:
 
 
 def main() -> None:
-    port, ports = int(sys.argv[1]), json.loads(sys.argv[3])
-    declaration = yaml.safe_load(Path(sys.argv[2]).read_text())
-    region = declaration["region"]
+    port, declaration, ports = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     groups.install()
     services.install()
-    endpoint = Endpoint(region)
+    endpoint = Endpoint(os.environ["AWS_DEFAULT_REGION"])
 
     private = serve(endpoint, 0)  # nobody may see a half-made account
-    seed(f"http://127.0.0.1:{private.server_port}", region, fleets_of(declaration), ports)
+    url = f"http://127.0.0.1:{private.server_port}"
+    subprocess.run([sys.executable, "-m", "console.sandbox.aws.seed", url, declaration, ports], check=True)
     private.shutdown()
     private.server_close()
 

@@ -17,6 +17,8 @@ from moto.autoscaling.responses import AutoScalingResponse
 from moto.core.responses import ActionResult, EmptyResult
 from moto.ec2.models import EC2Backend
 
+from console.sandbox.aws.replace import replace
+
 ACTIVITIES_KEPT = 200
 
 
@@ -150,9 +152,12 @@ def install() -> None:
             )
         return ActionResult({"Activity": backend.terminate_instance(instance, decrement)})
 
-    FakeAutoScalingGroup.replace_autoscaling_group_instances = launch
-    EC2Backend.terminate_instances = terminate_instances
-    InstanceState.launch_template = property(launch_template)
-    AutoScalingResponse.describe_scaling_activities = describe_scaling_activities
-    AutoScalingResponse.set_desired_capacity = set_desired_capacity
-    AutoScalingResponse.terminate_instance_in_auto_scaling_group = terminate_in_group
+    replace(FakeAutoScalingGroup, replace_autoscaling_group_instances=launch)
+    replace(EC2Backend, terminate_instances=terminate_instances)
+    replace(InstanceState, launch_template=property(launch_template))
+    replace(
+        AutoScalingResponse,
+        describe_scaling_activities=describe_scaling_activities,
+        set_desired_capacity=set_desired_capacity,
+        terminate_instance_in_auto_scaling_group=terminate_in_group,
+    )

@@ -1,16 +1,19 @@
-"""The sandbox's AWS account at its start: the groups, the datastores and the replication task of platform.yaml."""
+"""`python -m console.sandbox.aws.seed URL DECLARATION PORTS_JSON`: make the account that platform.yaml declares.
+
+The groups, the datastores and the replication task, all through AWS' own API. A program of its own: what boto3 loads
+for it need not stay in the endpoint's memory.
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import boto3
-from moto.dms import dms_backends
-from moto.rds import rds_backends
-
-from console.sandbox.aws.services import ACCOUNT, TASK_RESOURCE_ID
+import yaml
 
 ZONES = ("a", "b", "c")
 IMAGE = "ami-0abcdef1234567890"
@@ -82,7 +85,6 @@ def seed(url: str, region: str, fleets: tuple[Fleet, ...], ports: dict[str, int]
         MultiAZ=True,
         AvailabilityZone=f"{region}a",
     )
-    rds_backends[ACCOUNT][region].databases["airflow-metadata"].secondary_availability_zone = f"{region}b"
     client("elasticache").create_replication_group(
         ReplicationGroupId="airflow-queue",
         ReplicationGroupDescription="Airflow's Celery broker",
@@ -130,9 +132,20 @@ def _seed_replication(dms: Any, region: str, ports: dict[str, int]) -> None:
         TableMappings=json.dumps(mappings),
         ReplicationTaskSettings="{}",
     )["ReplicationTask"]
-    # AWS ends a task's ARN in a resource id, moto in the task's name: the console must not rely on the name.
-    tasks = dms_backends[ACCOUNT][region].replication_tasks
-    kept = tasks.pop(task["ReplicationTaskArn"])
-    kept.arn = kept.arn.rpartition(":")[0] + f":{TASK_RESOURCE_ID}"
-    tasks[kept.arn] = kept
-    dms.start_replication_task(ReplicationTaskArn=kept.arn, StartReplicationTaskType="start-replication")
+    dms.start_replication_task(
+        ReplicationTaskArn=task["ReplicationTaskArn"], StartReplicationTaskType="start-replication"
+    )
+
+
+def fleets_of(declaration: dict[str, Any]) -> tuple[Fleet, ...]:
+    names = ("queue", "group", "instance_type", "concurrency", "baseline", "max")
+    return tuple(Fleet(**{name: fleet[name] for name in names}) for fleet in declaration["fleets"])
+
+
+def main() -> None:
+    url, declaration, ports = sys.argv[1], yaml.safe_load(Path(sys.argv[2]).read_text()), json.loads(sys.argv[3])
+    seed(url, declaration["region"], fleets_of(declaration), ports)
+
+
+if __name__ == "__main__":
+    main()

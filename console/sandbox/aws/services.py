@@ -1,4 +1,4 @@
-"""DMS, ElastiCache and CloudWatch: what moto leaves out and the console's calls need (moto is pinned exactly).
+"""DMS, ElastiCache, RDS and CloudWatch: what moto leaves out and the console's calls need (moto is pinned exactly).
 
 The DMS task's state, its table statistics and its metrics are what the replication process says (replication.py):
 it reports them to `REPORT_PATH`, which no AWS client ever calls.
@@ -6,24 +6,31 @@ it reports them to `REPORT_PATH`, which no AWS client ever calls.
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.cloudwatch.models import CloudWatchBackend
 from moto.core.responses import ActionResult
-from moto.dms import dms_backends
 from moto.dms.exceptions import InvalidResourceStateFault, ResourceNotFoundFault
-from moto.dms.models import FakeReplicationTask
+from moto.dms.models import FakeReplicationTask, dms_backends
 from moto.dms.responses import DatabaseMigrationServiceResponse
 from moto.elasticache.models import ElastiCacheBackend
 from moto.elasticache.responses import ElastiCacheResponse
+from moto.rds.models import RDSBackend
+
+from console.sandbox.aws.replace import replace
 
 ACCOUNT = "123456789012"
 REPORT_PATH = "/sandbox/replication"
 METRICS_KEPT = timedelta(hours=3)
-TASK_RESOURCE_ID = "7PJXSANDBOXCDCTASKQD"
-"""The last part of the task's ARN: AWS makes one up, and the metrics' dimension is this, not the task's name."""
+
+
+def resource_id(task: str) -> str:
+    """The last part of a task's ARN. AWS makes one up; the metrics' dimension is this, not the task's name."""
+    return base64.b32encode(hashlib.sha256(task.encode()).digest())[:26].decode()
 
 
 def _epoch(at: datetime | None) -> float | None:
@@ -49,6 +56,7 @@ def report(region: str, body: dict[str, Any]) -> dict[str, Any]:
 
     A `status` of `failed` is the replication's to say; starting and stopping stay with DMS' own calls.
     """
+    task: Any
     for task in dms_backends[ACCOUNT][region].replication_tasks.values():
         if task.id != body["task"]:
             continue
@@ -62,7 +70,13 @@ def report(region: str, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _install_dms() -> None:
-    as_moto_says = FakeReplicationTask.to_dict
+    as_moto_says, create = FakeReplicationTask.to_dict, FakeReplicationTask.__init__
+
+    def with_resource_id(self: Any, *args: Any, **kwargs: Any) -> None:
+        create(self, *args, **kwargs)
+        # AWS ends a task's ARN in a resource id, moto in the task's name: the console must not rely on the name.
+        self.arn = self.arn.rpartition(":")[0] + f":{resource_id(self.id)}"
+
     start, stop = FakeReplicationTask.start, FakeReplicationTask.stop
 
     def to_dict(self: Any) -> dict[str, Any]:
@@ -106,10 +120,8 @@ def _install_dms() -> None:
         answer = page(rows, params.get("Filters", []), int(params.get("MaxRecords", 100)), params.get("Marker", ""))
         return json.dumps({"ReplicationTaskArn": arn, **answer})
 
-    FakeReplicationTask.to_dict = to_dict
-    FakeReplicationTask.start = start_task
-    FakeReplicationTask.stop = stop_task
-    DatabaseMigrationServiceResponse.describe_table_statistics = describe_table_statistics
+    replace(FakeReplicationTask, __init__=with_resource_id, to_dict=to_dict, start=start_task, stop=stop_task)
+    replace(DatabaseMigrationServiceResponse, describe_table_statistics=describe_table_statistics)
 
 
 def _install_elasticache() -> None:
@@ -135,8 +147,8 @@ def _install_elasticache() -> None:
                 events = [event for event in events if event[key] == wanted]
         return ActionResult({"Events": events})
 
-    ElastiCacheBackend.create_replication_group = create_replication_group
-    ElastiCacheResponse.describe_events = describe_events
+    replace(ElastiCacheBackend, create_replication_group=create_replication_group)
+    replace(ElastiCacheResponse, describe_events=describe_events)
 
 
 def _install_cloudwatch() -> None:
@@ -152,7 +164,20 @@ def _install_cloudwatch() -> None:
                 point for point in data if point.timestamp.replace(tzinfo=point.timestamp.tzinfo or UTC) >= oldest
             ]
 
-    CloudWatchBackend.put_metric_data = put_metric_data
+    replace(CloudWatchBackend, put_metric_data=put_metric_data)
+
+
+def _install_rds() -> None:
+    create = RDSBackend.create_db_instance
+
+    def create_db_instance(self: Any, db_kwargs: dict[str, Any]) -> Any:
+        instance = create(self, db_kwargs)
+        if instance.multi_az:
+            zone = str(instance.availability_zone)
+            instance.secondary_availability_zone = zone[:-1] + ("b" if zone.endswith("a") else "a")
+        return instance
+
+    replace(RDSBackend, create_db_instance=create_db_instance)
 
 
 def install() -> None:
@@ -160,3 +185,4 @@ def install() -> None:
     _install_dms()
     _install_elasticache()
     _install_cloudwatch()
+    _install_rds()

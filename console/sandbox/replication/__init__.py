@@ -1,1 +1,1 @@
-"""The stand-in for DMS: PostgreSQL's logical replication from the source to the warehouse, told to moto as DMS would."""
+"""The stand-in for DMS: logical replication from the source to the warehouse, told to moto as DMS would."""

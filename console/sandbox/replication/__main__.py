@@ -1,4 +1,4 @@
-"""`python -m console.sandbox.replication STATE_FILE FAULTS_FILE`: keep the replication as its DMS task says, and tell AWS.
+"""`python -m console.sandbox.replication STATE_FILE FAULTS_FILE`: keep the replication as its DMS task says.
 
 Stopping the task in DMS disables the subscription; a subscription that fails makes the task `failed`; statistics and
 metrics are what the two databases say. Addresses come from the environment: SOURCE_ADMIN_URL, WAREHOUSE_ADMIN_URL,

@@ -24,7 +24,7 @@ def connect(url: str) -> connection:
     opened = psycopg2.connect(url, connect_timeout=3, application_name="replication")
     opened.autocommit = True
     with opened.cursor() as cursor:
-        cursor.execute("SET statement_timeout = '20s'")
+        cursor.execute("SET statement_timeout = '20s'; SET log_min_messages = 'fatal'")
     return opened
 
 
@@ -117,7 +117,7 @@ def load_states(warehouse: connection) -> dict[str, str]:
         "SELECT n.nspname || '.' || c.relname, r.srsubstate FROM pg_subscription_rel r "
         "JOIN pg_class c ON c.oid = r.srrelid JOIN pg_namespace n ON n.oid = c.relnamespace",
     )
-    return {table: state for table, state in found}
+    return dict(found)
 
 
 def applied_lsn(warehouse: connection) -> str | None:

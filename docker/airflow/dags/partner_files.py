@@ -4,7 +4,7 @@ from datetime import datetime, timedelta, timezone
 
 from airflow.sdk import PokeReturnValue, dag, task
 
-PARTNERS = ["north", "south", "east", "west", "overseas"]
+PARTNERS = ["north", "south", "overseas"]
 LAST_AFTER_S = 200
 
 
@@ -12,7 +12,7 @@ LAST_AFTER_S = 200
     schedule=timedelta(minutes=4),
     start_date=datetime(2026, 1, 1, tzinfo=timezone.utc),
     catchup=False,
-    max_active_runs=2,
+    max_active_runs=1,
     tags=["files", "sensors"],
     default_args={"queue": "io", "retries": 1, "retry_delay": timedelta(seconds=10)},
 )
