@@ -9,6 +9,9 @@ from console.platform.sources import SOURCES
 OTHER: dict[str, tuple[str, float]] = {
     # name: (task, interval in seconds)
     "history.keep": ("console.history.tasks.keep", 60),
+    "fleets.judge": ("console.fleets.tasks.judge", 2),
+    "fleets.record": ("console.fleets.tasks.record_history", 15),
+    "fleets.forget": ("console.fleets.tasks.forget", 3600),
 }
 
 

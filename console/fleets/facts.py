@@ -1,0 +1,150 @@
+"""From rows to the facts that a verdict is worked out from; what can't be seen becomes None here, and only here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from console.fleets.models import GroupSnapshot, QueueSnapshot
+from console.fleets.sources import FLEET_SOURCES, JUDGED
+from console.fleets.verdicts import TREND_S, Blind, Bounds, Demand, Facts, Supply
+from console.platform.declared import declaration
+from console.platform.models import Source
+from console.platform.rules import Sight
+from console.platform.sources import COMPUTE, HEARTBEATS, QUEUES, TASKS, WORKERS
+
+
+def why_blind(sight: Sight) -> str:
+    """`Airflow's task instances can't be seen: it refused the connection`; "" when it can."""
+    return "" if sight.seen else f"{sight.title} can't be seen: {sight.reason}"
+
+
+@dataclass(frozen=True)
+class Sights:
+    """Which of the fleets' sources can be seen at `now`, in one query."""
+
+    now: datetime
+    tasks: Sight
+    depths: Sight
+    answers: Sight
+    heartbeats: Sight
+    compute: Sight
+    judged: Sight
+
+    @classmethod
+    def at(cls, now: datetime) -> Sights:
+        found = Source.objects.sights(now, FLEET_SOURCES)
+        return cls(
+            now=now,
+            tasks=found[TASKS.name],
+            depths=found[QUEUES.name],
+            answers=found[WORKERS.name],
+            heartbeats=found[HEARTBEATS.name],
+            compute=found[COMPUTE.name],
+            judged=found[JUDGED.name],
+        )
+
+    @property
+    def alive(self) -> Sight:
+        """Where signs of life come from: heartbeats, or the answers where only they can be seen."""
+        return self.heartbeats if self.heartbeats.seen or not self.answers.seen else self.answers
+
+    @property
+    def workers_blind(self) -> str:
+        """Why no sign of life can be seen; "" when it can."""
+        return why_blind(self.alive)
+
+    @property
+    def workers_seen(self) -> bool:
+        return self.alive.seen and self.judged.seen
+
+    @property
+    def essential(self) -> tuple[Sight, ...]:
+        """What a verdict on a fleet rests on."""
+        return (self.tasks, self.alive, self.judged)
+
+    @property
+    def as_of(self) -> datetime | None:
+        """The oldest of the readings behind a verdict; None when one of them was never read."""
+        moments = [sight.as_of for sight in self.essential]
+        return None if None in moments else min(moment for moment in moments if moment is not None)
+
+    @property
+    def all(self) -> tuple[Sight, ...]:
+        return (self.tasks, self.depths, self.heartbeats, self.answers, self.compute, self.judged)
+
+
+def pace_per_s(row: QueueSnapshot, now: datetime) -> float | None:
+    """Tasks a second by which the backlog grows (or shrinks, negative) since the earlier mark."""
+    if row.prior_at is None or row.prior_queued is None or row.queued is None or not row.exact:
+        return None
+    span_s = (now - row.prior_at).total_seconds()
+    return (row.queued - row.prior_queued) / span_s if TREND_S <= span_s <= 10 * TREND_S else None
+
+
+def demand_of(row: QueueSnapshot, sights: Sights) -> Demand:
+    seen = sights.tasks.seen
+    return Demand(
+        queued=row.queued if seen else None,
+        running=row.running if seen else None,
+        exact=row.exact,
+        depth=row.depth if sights.depths.seen else None,
+        reserved=row.reserved if sights.answers.seen and sights.judged.seen else None,
+        backlog_since=(row.oldest_queued_at or row.backlog_since) if seen else None,
+        mismatch_since=row.mismatch_since if seen and sights.depths.seen and sights.answers.seen else None,
+        pace_per_s=pace_per_s(row, sights.now) if seen else None,
+    )
+
+
+def supply_of(row: QueueSnapshot, sights: Sights) -> Supply:
+    if not sights.workers_seen:
+        return Supply()
+    return Supply(
+        in_service=row.in_service,
+        launching=row.launching,
+        overdue=row.overdue,
+        quiesced=row.quiesced,
+        draining=row.draining,
+        stopped=row.stopped,
+        lost=row.lost,
+        stuck=row.stuck,
+        unknown=row.unknown,
+        slots=row.slots,
+        active=row.active,
+    )
+
+
+def bounds_of(queue: str, groups: Mapping[str, GroupSnapshot], sights: Sights) -> Bounds:
+    fleet = declaration().fleet(queue)
+    if fleet is None:
+        return Bounds()
+    group = groups.get(fleet.group)
+    seen = sights.compute.seen and group is not None
+    return Bounds(
+        baseline=fleet.baseline,
+        desired=group.desired if seen and group else None,
+        maximum=fleet.max,
+        group=fleet.group,
+        missing=bool(seen and group and not group.present),
+    )
+
+
+def fleet_facts(row: QueueSnapshot, groups: Mapping[str, GroupSnapshot], sights: Sights) -> Facts:
+    """Everything that the verdict on one queue looks at."""
+    declared = declaration().fleet(row.queue) is not None
+    blind_workers = sights.workers_blind or why_blind(sights.judged)
+    return Facts(
+        queue=row.queue,
+        declared=declared,
+        now=sights.now,
+        demand=demand_of(row, sights),
+        supply=supply_of(row, sights),
+        bounds=bounds_of(row.queue, groups, sights),
+        blind=Blind(
+            work=why_blind(sights.tasks),
+            workers=blind_workers,
+            depth=why_blind(sights.depths),
+            bounds=why_blind(sights.compute) if declared else "",
+        ),
+    )

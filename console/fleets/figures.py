@@ -1,0 +1,186 @@
+"""One fleet as it is told: by a page, by the API, by the overview and to Prometheus. The same figures everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote
+
+from django.db.models import Count, Q, Sum
+
+from console.fleets.facts import Sights, fleet_facts
+from console.fleets.models import GroupSnapshot, QueueSnapshot, Worker
+from console.fleets.rules import State
+from console.fleets.verdicts import Clearing, clears, judge_fleet
+from console.lib.status import Status
+from console.platform.declared import declaration
+
+
+def fleet_url(queue: str) -> str:
+    """The page of a queue. Whatever its name holds is escaped, a slash too."""
+    return f"/fleets/{quote(queue, safe='')}/"
+
+
+def worker_url(queue: str, node: str) -> str:
+    return f"{fleet_url(queue)}workers/{quote(node, safe='')}/"
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """One queue and its workers. A figure of None can't be seen now, whatever it was before.
+
+    `word` is short (a pill), `reason` a sentence without its full stop. `outstanding` waits, by Airflow's count;
+    `depth` are the broker's messages. `slots` are those of the workers in service. For a queue that nobody declared
+    `baseline`, `desired` and `maximum` are None because there are none.
+    """
+
+    queue: str
+    url: str
+    declared: bool
+    status: Status
+    word: str
+    reason: str
+    rank: int  # severity, worst highest: for ordering
+    outstanding: int | None
+    running: int | None
+    exact: bool  # False: at least that many
+    depth: int | None
+    oldest_outstanding_s: float | None  # None: nothing waits, or it can't be seen
+    clears: Clearing
+    slots: int | None
+    in_service: int | None
+    launching: int | None
+    overdue: int | None
+    quiesced: int | None
+    draining: int | None
+    lost: int | None
+    stuck: int | None
+    unknown: int | None
+    baseline: int | None
+    desired: int | None
+    maximum: int | None
+    instance_type: str
+    hardware: str
+    concurrency: int | None
+    price_per_hour: float | None
+    as_of: datetime | None
+    age_s: float | None
+
+    @property
+    def free(self) -> int | None:
+        return None if self.slots is None or self.running is None else max(0, self.slots - self.running)
+
+    @property
+    def listed(self) -> int | None:
+        """Workers on the list: all but those that are over."""
+        if self.in_service is None:
+            return None
+        parts = (self.in_service, self.launching, self.quiesced, self.draining, self.lost, self.stuck, self.unknown)
+        return sum(part or 0 for part in parts)
+
+
+def fleet_of(row: QueueSnapshot, groups: Mapping[str, GroupSnapshot], sights: Sights) -> Fleet:
+    """The fleet of one row, as far as it can be seen at `sights.now`."""
+    facts = fleet_facts(row, groups, sights)
+    verdict = judge_fleet(facts)
+    fleet = declaration().fleet(row.queue)
+    supply, seen = facts.supply, facts.supply.in_service is not None
+    as_of = sights.as_of
+    return Fleet(
+        queue=row.queue,
+        url=fleet_url(row.queue),
+        declared=facts.declared,
+        status=verdict.status,
+        word=verdict.word,
+        reason=verdict.reason,
+        rank=verdict.rank,
+        outstanding=facts.demand.queued,
+        running=facts.demand.running,
+        exact=facts.demand.exact,
+        depth=facts.demand.depth,
+        oldest_outstanding_s=_age_s(row.oldest_queued_at, sights.now) if facts.demand.queued else None,
+        clears=clears(facts),
+        slots=supply.slots,
+        in_service=supply.in_service,
+        launching=supply.launching if seen else None,
+        overdue=supply.overdue if seen else None,
+        quiesced=supply.quiesced if seen else None,
+        draining=supply.draining if seen else None,
+        lost=supply.lost if seen else None,
+        stuck=supply.stuck if seen else None,
+        unknown=supply.unknown if seen else None,
+        baseline=facts.bounds.baseline,
+        desired=facts.bounds.desired,
+        maximum=facts.bounds.maximum,
+        instance_type=fleet.instance_type if fleet else "",
+        hardware=fleet.hardware if fleet else "",
+        concurrency=fleet.concurrency if fleet else None,
+        price_per_hour=fleet.price_per_hour if fleet else None,
+        as_of=as_of,
+        age_s=_age_s(as_of, sights.now),
+    )
+
+
+def _age_s(at: datetime | None, now: datetime) -> float | None:
+    return None if at is None else max(0.0, (now - at).total_seconds())
+
+
+@dataclass(frozen=True)
+class Totals:
+    """Over all queues. A worker that serves two queues counts once. None: can't be seen."""
+
+    queues: int
+    outstanding: int | None
+    running: int | None
+    exact: bool
+    busiest: str  # the queue with most outstanding; "" when nothing waits
+    busiest_outstanding: int | None
+    in_service: int | None
+    launching: int | None
+    draining: int | None
+    lost: int | None
+    stuck: int | None
+    unknown: int | None
+    slots: int | None
+
+
+def totals(sights: Sights) -> Totals:
+    """Three queries, however many queues and workers there are."""
+    work: dict[str, Any] = QueueSnapshot.objects.aggregate(
+        queues=Count("queue"),
+        outstanding=Sum("queued"),
+        running=Sum("running"),
+        inexact=Count("queue", filter=Q(exact=False)),
+        unseen=Count("queue", filter=Q(queued=None)),
+    )
+    busiest = QueueSnapshot.objects.filter(queued__gt=0).order_by("-queued", "queue").values_list("queue", "queued")
+    first = busiest.first() if sights.tasks.seen else None
+    states = {
+        state: (workers, slots or 0)
+        for state, workers, slots in Worker.objects.listed()
+        .order_by()
+        .values_list("state")
+        .annotate(workers=Count("node"), slots=Sum("slots"))
+    }
+
+    def counted(*wanted: State) -> int | None:
+        return sum(states.get(state.value, (0, 0))[0] for state in wanted) if sights.workers_seen else None
+
+    seen = sights.tasks.seen
+    return Totals(
+        queues=work["queues"],
+        outstanding=(work["outstanding"] or 0) if seen else None,
+        running=(work["running"] or 0) if seen else None,
+        exact=not work["inexact"] and not work["unseen"],
+        busiest=first[0] if first else "",
+        busiest_outstanding=first[1] if first else None,
+        in_service=counted(State.IN_SERVICE),
+        launching=counted(State.LAUNCHING),
+        draining=counted(State.DRAINING, State.QUIESCED),
+        lost=counted(State.LOST),
+        stuck=counted(State.STUCK),
+        unknown=counted(State.UNKNOWN),
+        slots=states.get(State.IN_SERVICE.value, (0, 0))[1] if sights.workers_seen else None,
+    )

@@ -1,0 +1,9 @@
+"""The one source that fleets add to the platform's: their own judgement, which can fall behind like any other."""
+
+from __future__ import annotations
+
+from console.platform.sources import COMPUTE, HEARTBEATS, QUEUES, TASKS, WORKERS, SourceSpec
+
+JUDGED = SourceSpec("console.workers", "the judgement of the workers", "console", "console.fleets.tasks.judge", 2, 12)
+
+FLEET_SOURCES = (TASKS, QUEUES, WORKERS, HEARTBEATS, COMPUTE, JUDGED)
