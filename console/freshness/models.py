@@ -1,0 +1,175 @@
+"""What is remembered of replication: the tasks, the source databases, and one row per declared table."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import Count, F, Q
+
+from console.freshness.rules import TaskFacts
+from console.lib.status import Status
+from console.platform.declared import TableDeclared
+
+
+class Found(StrEnum):
+    """What a reading of one side says of a table; "" when it does not name it."""
+
+    SEEN = "seen"
+    MISSING = "missing"
+    UNREADABLE = "unreadable"
+
+
+class TaskSnapshot(models.Model):
+    """One declared DMS task, as DMS and CloudWatch told it last."""
+
+    name = models.CharField(max_length=200, primary_key=True)  # as declared
+    identifier = models.CharField(max_length=300)
+    source = models.CharField(max_length=200)
+    arn = models.CharField(max_length=300, default="", blank=True)
+    status = models.CharField(max_length=40, null=True)  # None: DMS has no such task
+    stop_reason = models.CharField(max_length=200, default="", blank=True)
+    failure = models.TextField(default="", blank=True)
+    source_latency_s = models.FloatField(null=True)
+    target_latency_s = models.FloatField(null=True)
+    incoming_changes = models.FloatField(null=True)
+    measured_at = models.DateTimeField(null=True)
+    statistics_error = models.TextField(default="", blank=True)
+    as_of = models.DateTimeField()
+
+    objects: ClassVar[models.Manager[TaskSnapshot]] = models.Manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def facts(self) -> TaskFacts:
+        return TaskFacts(
+            identifier=self.identifier,
+            status=self.status,
+            stop_reason=self.stop_reason,
+            failure=self.failure,
+            source_latency_s=self.source_latency_s,
+            target_latency_s=self.target_latency_s,
+            measured_at=self.measured_at,
+            statistics_error=self.statistics_error,
+        )
+
+
+class OriginSnapshot(models.Model):
+    """One source database: when it was last read, and why not since."""
+
+    name = models.CharField(max_length=200, primary_key=True)
+    as_of = models.DateTimeField(null=True)  # of the last good reading, on the console's clock
+    server_at = models.DateTimeField(null=True)  # the same moment on the source's own clock
+    failing_since = models.DateTimeField(null=True)
+    error = models.TextField(default="", blank=True)
+    remedy = models.TextField(default="", blank=True)
+    unsupported = models.BooleanField(default=False)  # the console can't read a database of this engine
+
+    objects: ClassVar[models.Manager[OriginSnapshot]] = models.Manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def clock_ahead_s(self) -> float:
+        if self.as_of is None or self.server_at is None:
+            return 0.0
+        return (self.server_at - self.as_of).total_seconds()
+
+
+class TableQuerySet(models.QuerySet["TableSnapshot"]):
+    def counts(self) -> dict[Status, int]:
+        """How many tables have each status, as judged last; one query."""
+        rows = self.order_by().values_list("status").annotate(Count("name"))
+        found = {Status(status): number for status, number in rows}
+        return {status: found.get(status, 0) for status in Status}
+
+    def worst_first(self) -> TableQuerySet:
+        return self.order_by("-severity", F("pressure").desc(nulls_last=True), "name")
+
+    def matching(self, text: str) -> TableQuerySet:
+        """Those whose name, task or place in the warehouse holds the text, whatever its case."""
+        if not text:
+            return self
+        return self.filter(Q(name__icontains=text) | Q(task__icontains=text) | Q(warehouse__icontains=text))
+
+
+class TableSnapshot(models.Model):
+    """One declared table: what DMS says of it, the newest stamps of both sides, and the last verdict.
+
+    When each side was read is remembered once per database (`Source`, `OriginSnapshot`), not in every row: so a
+    poll writes only the tables in which something changed.
+    """
+
+    name = models.CharField(max_length=400, primary_key=True)
+    source = models.CharField(max_length=200)
+    task = models.CharField(max_length=200)
+    warehouse = models.CharField(max_length=300)
+    column = models.CharField(max_length=200)
+    slo_s = models.FloatField()
+
+    # DMS' statistics
+    state = models.CharField(max_length=60, null=True)
+    inserts = models.BigIntegerField(null=True)
+    updates = models.BigIntegerField(null=True)
+    deletes = models.BigIntegerField(null=True)
+    applied_inserts = models.BigIntegerField(null=True)
+    applied_updates = models.BigIntegerField(null=True)
+    applied_deletes = models.BigIntegerField(null=True)
+    full_load_rows = models.BigIntegerField(null=True)
+    full_load_started_at = models.DateTimeField(null=True)
+    full_load_ended_at = models.DateTimeField(null=True)
+    statistics_at = models.DateTimeField(null=True)  # when DMS refreshed them: never freshness
+
+    # Evidence
+    origin_found = models.CharField(max_length=10, default="", blank=True)  # Found: by the source's newest reading
+    origin_newest_at = models.DateTimeField(null=True)
+    origin_rows = models.BigIntegerField(null=True)
+    arrived_found = models.CharField(max_length=10, default="", blank=True)  # Found: by the warehouse's newest reading
+    arrived_newest_at = models.DateTimeField(null=True)
+    arrived_rows = models.BigIntegerField(null=True)
+    behind = models.BooleanField(default=False)
+    caught_up_at = models.DateTimeField(null=True)  # rules.CaughtUp
+
+    # The verdict, and what lists are ordered by
+    status = models.CharField(max_length=10, default=Status.UNKNOWN.value)
+    word = models.CharField(max_length=20, default="unknown")
+    reason = models.TextField(default="It has not been judged yet.")
+    since = models.DateTimeField(null=True)  # when the word last changed
+    lag_s = models.FloatField(null=True)
+    pressure = models.FloatField(null=True)  # lag by SLO
+    severity = models.SmallIntegerField(default=1)
+
+    objects = TableQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def of(table: TableDeclared) -> TableSnapshot:
+    """A declared table of which nothing was read yet; not saved."""
+    return TableSnapshot(
+        name=table.name,
+        source=table.name.split(".", 1)[0],
+        task=table.task,
+        warehouse=table.warehouse,
+        column=table.column,
+        slo_s=table.slo_s,
+    )
+
+
+def stale(at: datetime | None, now: datetime, limit_s: float) -> bool:
+    """Whether a reading of that moment (None: never) is too old to speak of now."""
+    return at is None or (now - at).total_seconds() > limit_s

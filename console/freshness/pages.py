@@ -1,0 +1,274 @@
+"""The freshness page and its line on the overview: frozen, built by a bounded number of queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Count, F, Q
+
+from console.freshness import words
+from console.freshness.models import OriginSnapshot, TableQuerySet, TableSnapshot, TaskSnapshot, stale
+from console.freshness.rows import URL, TableRow, Tally, View, count, look, table_row
+from console.freshness.rules import RUNNING, STOPPED, latency_s
+from console.history import series
+from console.lib import listing
+from console.lib.listing import Column, Listing, Pager, Tab
+from console.lib.status import Status
+from console.platform.rules import Sight
+from console.platform.sources import ORIGINS, REPLICATION
+
+PAGE_SIZE = 50
+WORST = 3
+SPARK = timedelta(hours=2)
+STATES = ("failing", "degraded", "unknown", "healthy")
+COLUMNS = (
+    # key, heading, falls at first
+    ("name", "Table", False),
+    ("status", "State", True),
+    ("lag", "Lag", True),
+    ("slo", "SLO", False),
+    ("task", "DMS task", False),
+)
+
+
+@dataclass(frozen=True)
+class FreshnessSummary:
+    """The tables in a line. Counts are of declared tables; what can't be seen is counted as unknown."""
+
+    status: Status
+    reason: str  # a sentence: what is worst, or that all is well
+    as_of: datetime | None
+    age_s: float | None
+    total: int
+    fresh: int
+    late: int  # failing or degraded
+    failing: int
+    unknown: int
+    worst: tuple[TableRow, ...]  # the worst of the late ones, at most three
+    url: str = URL
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """One DMS task. Latencies are None when CloudWatch's newest point is too old, or DMS can't be seen."""
+
+    name: str
+    source: str
+    status: Status
+    word: str
+    source_latency_s: float | None
+    target_latency_s: float | None
+    measured_at: datetime | None
+    tables: int
+    late: int
+    note: str
+
+
+@dataclass(frozen=True)
+class OriginRow:
+    """One source database: whether it can be read."""
+
+    name: str
+    status: Status
+    word: str
+    as_of: datetime | None
+    limit_s: float
+    note: str
+
+
+@dataclass(frozen=True)
+class ListedTable:
+    row: TableRow
+    spark: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class FreshnessPage:
+    status: Status
+    heading: str
+    pill: str
+    text: str
+    found: Tally
+    worst: TableRow | None
+    sight: Sight  # of what dates the tables
+    every_s: float
+    replication: Sight
+    tasks: tuple[TaskRow, ...]
+    origins: tuple[OriginRow, ...]
+    tables: tuple[ListedTable, ...]
+    listing: Listing
+    columns: dict[str, Column]
+    tabs: tuple[Tab, ...]
+    pager: Pager
+    unproven: str = words.UNPROVEN
+
+
+def freshness_summary(now: datetime) -> FreshnessSummary:
+    """For the overview. Four queries, however many tables."""
+    view = look(now)
+    found = count(view)
+    rows = _worst(view, found, WORST)
+    status = Status.UNKNOWN if view.blind and found.total else found.status
+    reason = view.blind if view.blind and found.total else words.sentence(words.statement(found, _first(rows), ""))
+    return FreshnessSummary(
+        status=status,
+        reason=reason,
+        as_of=view.oldest.as_of,
+        age_s=view.oldest.age_s,
+        total=found.total,
+        fresh=found.fresh,
+        late=found.late,
+        failing=found.failing,
+        unknown=found.unknown,
+        worst=rows if found.late else (),
+    )
+
+
+def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
+    """The page `/freshness/` as its address asks for it. Nine queries, however many tables."""
+    asked = listing.read(query, states=STATES, columns=[key for key, _, _ in COLUMNS], default_sort="-status")
+    view = look(now)
+    found = count(view)
+    first = _first(_worst(view, found, 1))
+    wanted = _matching(asked, view)
+    shown = listing.pager(asked, wanted.count(), PAGE_SIZE)
+    rows = [table_row(table, view) for table in _ordered(wanted, asked)[shown.start : shown.start + PAGE_SIZE]]
+    sparks = _sparks(rows, now)
+    return FreshnessPage(
+        status=Status.UNKNOWN if view.blind and found.total else found.status,
+        heading=words.statement(found, first, view.blind),
+        pill=words.pill(found, view.blind if found.total else ""),
+        text=_text(view, found, first),
+        found=found,
+        worst=first if found.late else None,
+        sight=view.oldest,
+        every_s=REPLICATION.interval_s,
+        replication=view.replication,
+        tasks=_tasks(view),
+        origins=tuple(origin_row(origin, view) for origin in view.origins.values()),
+        tables=tuple(ListedTable(row, sparks.get(lag_series(row.name), ())) for row in rows),
+        listing=asked,
+        columns=listing.columns(asked, COLUMNS),
+        tabs=listing.tabs(
+            asked,
+            [
+                ("", "All", found.total),
+                ("failing", "Failing", found.failing),
+                ("degraded", "Degraded", found.degraded),
+                ("unknown", "Unknown", found.unknown),
+                ("healthy", "Fresh", found.fresh),
+            ],
+        ),
+        pager=shown,
+    )
+
+
+def lag_series(table: str) -> str:
+    """The name of a table's lag in the history."""
+    return f"table.{table}.lag_s"
+
+
+def task_row(task: TaskSnapshot, view: View, tables: int, late: int) -> TaskRow:
+    seen = view.replication.seen
+    fresh = seen and latency_s(task.facts(), view.now) is not None
+    if not seen:
+        status, word = Status.UNKNOWN, "unknown"
+    elif task.status is None:
+        status, word = Status.FAILING, "missing"
+    elif task.status in STOPPED:
+        status, word = Status.FAILING, task.status
+    else:
+        status, word = (Status.HEALTHY if task.status == RUNNING else Status.DEGRADED), task.status
+    notes = [task.failure or task.stop_reason, task.statistics_error and f"statistics: {task.statistics_error}"]
+    return TaskRow(
+        name=task.name,
+        source=task.source,
+        status=status,
+        word=word,
+        source_latency_s=task.source_latency_s if fresh else None,
+        target_latency_s=task.target_latency_s if fresh else None,
+        measured_at=task.measured_at,
+        tables=tables,
+        late=late,
+        note="; ".join(filter(None, notes)),
+    )
+
+
+def origin_row(origin: OriginSnapshot, view: View) -> OriginRow:
+    seen = not stale(origin.as_of, view.now, ORIGINS.limit_s)
+    if origin.unsupported:
+        note = words.sentence(f"{origin.error.rstrip('.')}. {origin.remedy}")
+        return OriginRow(origin.name, Status.UNKNOWN, "not read", None, ORIGINS.limit_s, note)
+    note = words.sentence(f"{origin.error.rstrip('.')}. {origin.remedy}".strip(". ")) if origin.error else ""
+    if not seen:
+        sight = view.sights[ORIGINS.name]
+        note = note or words.sentence(sight.reason or "it was not read of late")
+    return OriginRow(
+        name=origin.name,
+        status=Status.HEALTHY if seen else Status.UNKNOWN,
+        word="read" if seen else "unknown",
+        as_of=origin.as_of,
+        limit_s=ORIGINS.limit_s,
+        note=note,
+    )
+
+
+def _first(rows: tuple[TableRow, ...]) -> TableRow | None:
+    return rows[0] if rows else None
+
+
+def _worst(view: View, found: Tally, limit: int) -> tuple[TableRow, ...]:
+    """The worst of those that are not fresh. One query, or none where nothing could be said."""
+    if view.blind or found.fresh == found.total:
+        return ()
+    tables = TableSnapshot.objects.exclude(status=Status.HEALTHY.value).worst_first()[:limit]
+    return tuple(table_row(table, view) for table in tables)
+
+
+def _matching(asked: Listing, view: View) -> TableQuerySet:
+    wanted = TableSnapshot.objects.matching(asked.q)
+    if not asked.state:
+        return wanted
+    if view.blind:
+        return wanted if asked.state == Status.UNKNOWN else wanted.none()
+    return wanted.filter(status=asked.state)
+
+
+def _ordered(tables: TableQuerySet, asked: Listing) -> TableQuerySet:
+    if asked.column == "status" and asked.falls:
+        return tables.worst_first()
+    field = {"name": "name", "status": "severity", "lag": "lag_s", "slo": "slo_s", "task": "task"}[asked.column]
+    order = F(field).desc(nulls_last=True) if asked.falls else F(field).asc(nulls_last=True)
+    return tables.order_by(order, "name")
+
+
+def _sparks(rows: list[TableRow], now: datetime) -> dict[str, tuple[float | None, ...]]:
+    return series.sparklines([lag_series(row.name) for row in rows], now - SPARK, now) if rows else {}
+
+
+def _tasks(view: View) -> tuple[TaskRow, ...]:
+    """Every task with how many of its tables are late. Two queries."""
+    late = Q(status__in=[Status.FAILING.value, Status.DEGRADED.value])
+    counts = {
+        task: (total, behind)
+        for task, total, behind in TableSnapshot.objects.order_by()
+        .values("task")
+        .annotate(total=Count("pk"), behind=Count("pk", filter=late))
+        .values_list("task", "total", "behind")
+    }
+    rows = []
+    for task in TaskSnapshot.objects.all():
+        total, behind = counts.get(task.name, (0, 0))
+        rows.append(task_row(task, view, total, 0 if view.blind else behind))
+    return tuple(rows)
+
+
+def _text(view: View, found: Tally, first: TableRow | None) -> str:
+    if not found.total:
+        return "Declare tables in platform.yaml: their source, DMS task, place in the warehouse and SLO."
+    if view.blind:
+        remedies = {sight.remedy for sight in (view.replication, view.warehouse) if not sight.seen and sight.remedy}
+        return " ".join([view.blind, *sorted(remedies)])
+    return first.reason if first else words.UNPROVEN
