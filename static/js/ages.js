@@ -2,7 +2,7 @@
    green, not even when the console itself has stopped answering. The next refresh puts the truth back. */
 (() => {
   "use strict";
-  const { $, $$, duration, now, hhmm, icon } = window.qd;
+  const { $, $$, duration, ageWords, now, hhmm, icon } = window.qd;
 
   function paintAge(element) {
     const at = element.dataset.at;
@@ -12,7 +12,7 @@
     if (ring) ring.setAttribute("stroke-dasharray", `${Math.max(4, Math.round(part * 100))} 100`);
     element.classList.toggle("is-old", part > 0.75 && part < 1);
     element.classList.toggle("is-stale", part >= 1);
-    const word = $("span", element), text = (part >= 1 ? "stale, " : "") + duration(Math.floor(age));
+    const word = $("span", element), text = (part >= 1 ? "stale, " : "") + ageWords(age);
     if (word && word.textContent !== text) word.textContent = text;
     if (part >= 1) stale(element.closest("[data-live]"), age);
   }
@@ -48,7 +48,7 @@
       const head = $("h2", block), text = $("p", block), was = head.textContent;
       block.className = "qd-verdict qd-verdict-unk is-stale-now";
       $(".qd-i", block).replaceWith(icon("help-circle"));
-      head.textContent = "State unknown: no fresh data" + (age == null ? "" : " for " + duration(Math.floor(age)));
+      head.textContent = "State unknown: no fresh data" + (age == null ? "" : " for " + ageWords(age));
       if (text) text.textContent = `Quarterdeck cannot see the platform right now. Last known: ${was}. Your own connection may be the cause.`;
       $$(".qd-verdict-also", block).forEach((list) => list.remove());
     }

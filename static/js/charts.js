@@ -33,20 +33,27 @@
     return out;
   }
 
-  function drawBack(u, cfg, shades) {
+  function drawBack(u, shades) {
     const b = u.bbox, ctx = u.ctx;
     shades.forEach((s) => {
       const x0 = Math.max(b.left, u.valToPos(s.from, "x", true)), x1 = Math.min(b.left + b.width, u.valToPos(s.to, "x", true));
       if (x1 <= x0) return;
       if (s.tone === "unk") hatch(ctx, x0, b.top, x1 - x0, b.height, css("--qd-unk-hatch"));
       else { ctx.fillStyle = css(`--qd-${s.tone}-bg`); ctx.fillRect(x0, b.top, x1 - x0, b.height); }
-      const label = s.label || (s.tone === "unk" ? "no data" : "");
-      ctx.font = font(12);
-      if (label && ctx.measureText(label).width < x1 - x0 - 8) {
-        ctx.fillStyle = css("--qd-text-3"); ctx.textAlign = "center"; ctx.textBaseline = "middle";
-        ctx.fillText(label, (x0 + x1) / 2, b.top + b.height * 0.34);
-      }
     });
+  }
+
+  function nameShades(u, shades) {
+    const b = u.bbox, ctx = u.ctx, h = 18 * devicePixelRatio;
+    ctx.save(); ctx.font = font(12); ctx.textAlign = "center"; ctx.textBaseline = "middle";
+    shades.forEach((s) => {
+      const x0 = u.valToPos(s.from, "x", true), x1 = u.valToPos(s.to, "x", true), label = s.label || (s.tone === "unk" ? "no data" : "");
+      const wide = label && ctx.measureText(label).width + 8 * devicePixelRatio;
+      if (!label || wide > x1 - x0) return;
+      ctx.fillStyle = css("--qd-surface"); ctx.fillRect((x0 + x1 - wide) / 2, b.top + b.height * 0.34 - h / 2, wide, h);
+      ctx.fillStyle = css("--qd-text-3"); ctx.fillText(label, (x0 + x1) / 2, b.top + b.height * 0.34);
+    });
+    ctx.restore();
   }
 
   function drawMarks(u, cfg) {
@@ -129,7 +136,7 @@
         { ...axis, grid: { show: false }, space: narrow ? 64 : 84, size: 26, gap: 6, values: (_, ticks) => ticks.map((t) => (t % 86400 === 0 ? day(t) : utc(t))) },
         { ...axis, size: cfg.ysize || 48, gap: 6, space: 36, values: (_, ticks) => ticks.map((t) => round(t) + unit) },
       ],
-      hooks: { drawClear: [(plot) => drawBack(plot, cfg, shades)], draw: [(plot) => drawMarks(plot, cfg)], setCursor: [(plot) => legendOf(plot, cfg, legend)] },
+      hooks: { drawClear: [(plot) => drawBack(plot, shades)], draw: [(plot) => { nameShades(plot, shades); drawMarks(plot, cfg); }], setCursor: [(plot) => legendOf(plot, cfg, legend)] },
     }, [xs, ...cfg.series.map((s) => s.values)], element);
     $$("canvas", element).forEach((canvas) => canvas.setAttribute("aria-hidden", "true"));
     element._u = u;

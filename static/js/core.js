@@ -20,6 +20,9 @@
     return sign + days + NBSP + "d" + (over ? NBSP + over + NBSP + "h" : "");
   }
 
+  /* An age is read at a glance: whole seconds, from a minute on whole minutes. */
+  const ageWords = (seconds) => duration(Math.floor(seconds < 60 ? seconds : Math.floor(seconds / 60) * 60));
+
   /* The server's clock, as far as the last answer told: a wrong clock in the browser must not age figures. */
   let ahead = 0;
   function setClock() {
@@ -52,7 +55,7 @@
     setTimeout(() => item.remove(), tone === "bad" ? 15000 : 6000);
   }
 
-  window.qd = { $, $$, duration, now, setClock, hhmm, icon, toast };
+  window.qd = { $, $$, duration, ageWords, now, setClock, hhmm, icon, toast };
   setClock();
   $$(".qd-toasts > .qd-toast").forEach((item) => setTimeout(() => item.remove(), 8000));
   /* a view may answer an htmx request with HX-Trigger: {"qd:toast": {"title": …, "text": …, "tone": …}} */

@@ -2,7 +2,7 @@
    with hx-get of the page's own address and morphs what changed. No trigger filter in the markup: those need eval. */
 (() => {
   "use strict";
-  const { $, $$, hhmm, duration, icon } = window.qd;
+  const { $, $$, hhmm, ageWords, icon } = window.qd;
   const EVERY_MS = 5000, OFFLINE_MS = 20000, BLIND_MS = 60000;
   let answered = Date.now();
 
@@ -40,7 +40,7 @@
     const silent = Date.now() - answered;
     banner.hidden = silent < OFFLINE_MS;
     if (banner.hidden) return;
-    const text = `Its last answer came ${duration(Math.floor(silent / 1000))} ago, at ${hhmm(window.qd.now() - silent, true)} UTC. What you see turns unknown as it gets too old; your own connection may be the cause.`;
+    const text = `Its last answer came ${ageWords(silent / 1000)} ago, at ${hhmm(window.qd.now() - silent, true)} UTC. What you see turns unknown as it gets too old; your own connection may be the cause.`;
     $("[data-offline-text]", banner).textContent = text;
     if (silent > BLIND_MS) $$("[data-flag]:not(.qd-flag-unk)").forEach((flag) => {
       flag.className = "qd-flag qd-flag-unk";

@@ -8,9 +8,13 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.core.management import call_command
+from django.test import Client, override_settings
+from django.test.testcases import LiveServerThread
 
 from tests.browser.page import Page
 
@@ -57,8 +61,6 @@ def webdriver_session() -> Iterator[Page]:
 @pytest.fixture(scope="session")
 def collected_static(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Static files as they are served: collected, with hashed names. A broken url() in CSS fails here."""
-    from django.test import override_settings
-
     root = tmp_path_factory.mktemp("static")
     with override_settings(STATIC_ROOT=root, STORAGES=HASHED):
         call_command("collectstatic", interactive=False, verbosity=0)
@@ -67,36 +69,68 @@ def collected_static(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 HASHED = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
-    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.ManifestStaticFilesStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
 }
 
 
-@pytest.fixture
-def browser(webdriver_session: Page, collected_static: Path, live_server: object, settings: object) -> Iterator[Page]:
-    """A page of a signed-out browser on the live server, with hashed static files and the real CSP."""
-    from django.conf import settings as django_settings
+@pytest.fixture(scope="module")
+def sessions(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, str]]:
+    """A signed-in session per role, `{role: key}`, seen by the server's threads; removed after the module.
 
-    settings.STATIC_ROOT = collected_static  # type: ignore[attr-defined]
-    settings.STORAGES = {**django_settings.STORAGES, "staticfiles": HASHED["staticfiles"]}  # type: ignore[attr-defined]
+    So a browser test is marked `django_db` (its own writes are rolled back, and the server never sees them) and costs
+    no flush of all tables. What the server is to see, a fixture of the module writes in `django_db_blocker.unblock()`.
+    """
+    from django.contrib.sessions.models import Session
+
+    from console.accounts.models import User
+    from console.accounts.roles import Role
+
+    keys = {}
+    with django_db_blocker.unblock():
+        for role in Role:
+            client = Client()
+            client.force_login(User.objects.create_user(username=f"{role.value}-in-browser", role=role))
+            keys[role.value] = str(client.session.session_key)
+    yield keys
+    with django_db_blocker.unblock():
+        Session.objects.filter(session_key__in=keys.values()).delete()
+        User.objects.filter(username__endswith="-in-browser").delete()
+
+
+@pytest.fixture(scope="module")
+def console_server(collected_static: Path, sessions: dict[str, str], django_db_blocker: Any) -> Iterator[str]:
+    """The console as it is served: every middleware, the real CSP, hashed static files by whitenoise. Its address.
+
+    pytest-django's own live server serves static files from their sources, which would hide a missing one.
+    """
+    served = override_settings(STATIC_ROOT=collected_static, STORAGES=HASHED, ALLOWED_HOSTS=["127.0.0.1"], DEBUG=False)
+    with served, django_db_blocker.unblock():
+        thread = LiveServerThread("127.0.0.1", static_handler=lambda application: application)
+        thread.daemon = True
+        thread.start()
+        thread.is_ready.wait()
+        if thread.error:
+            raise thread.error
+        yield f"http://127.0.0.1:{thread.port}"
+        thread.terminate()
+
+
+@pytest.fixture
+def browser(webdriver_session: Page, console_server: str) -> Iterator[Page]:
+    """A signed-out browser on the console."""
     page = webdriver_session
-    page.base = str(live_server.url)  # type: ignore[attr-defined]
+    page.base = console_server
     page.reset()
     yield page
     page.leave()
 
 
 @pytest.fixture
-def sign_in(browser: Page, transactional_db: None) -> Callable[..., Page]:
+def sign_in(browser: Page, sessions: dict[str, str]) -> Callable[..., Page]:
     """`sign_in("operator")`: a browser with a session of such a user, without filling in the form."""
-    from django.test import Client
-
-    from console.accounts.models import User
 
     def enter(role: str = "operator") -> Page:
-        user = User.objects.create_user(username=f"{role}-in-browser", role=role)
-        client = Client()
-        client.force_login(user)
-        browser.cookie("sessionid", client.cookies["sessionid"].value)
+        browser.cookie(django_settings.SESSION_COOKIE_NAME, sessions[role])
         return browser
 
     return enter

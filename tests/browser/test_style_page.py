@@ -8,7 +8,7 @@ import pytest
 
 from tests.browser.page import DESKTOP, PHONE, THEMES, Page
 
-pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.browser, pytest.mark.django_db]
 
 
 @pytest.mark.parametrize("theme", THEMES)

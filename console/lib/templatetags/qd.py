@@ -105,8 +105,8 @@ def page_now(context: RequestContext) -> dt.datetime:
 
 
 def whole(seconds: float) -> str:
-    """An age in words, in whole seconds: it is read, not measured."""
-    return words.duration(math.floor(seconds))
+    """An age in words: whole seconds, from a minute on whole minutes; it is read at a glance, not measured."""
+    return words.duration(math.floor(seconds if seconds < 60 else seconds // 60 * 60))
 
 
 @register.simple_tag(takes_context=True)
