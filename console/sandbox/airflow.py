@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from console.sandbox import env as environment
-from console.sandbox import probe
+from console.sandbox import postgres, probe
 from console.sandbox.env import AIRFLOW_USER, REGION, Site
 from console.sandbox.home import REPOSITORY, Home, SandboxError, write_private
 from console.sandbox.process import Spec, last_lines
@@ -212,7 +212,7 @@ def prepare(site: Site) -> None:
 
 async def migrate(site: Site) -> None:
     """Bring Airflow's database up to date, where the last time was by another version."""
-    marker = site.home.run / "airflow-migrated"
+    marker = postgres.done_folder(site.home, "postgres") / "airflow-migrated"
     if marker.exists() and marker.read_text() == install_id():
         return
     log = site.home.logs / "airflow-migrate.log"

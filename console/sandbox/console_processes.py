@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
-from pathlib import Path
 
 from console.sandbox import env as environment
 from console.sandbox import probe
 from console.sandbox.env import Site
-from console.sandbox.home import REPOSITORY, SandboxError, write_private
+from console.sandbox.home import REPOSITORY, SandboxError
 from console.sandbox.process import Spec, last_lines
-
-ROLES = ("viewer", "operator", "admin")
 
 
 def env(site: Site) -> dict[str, str]:
@@ -68,15 +64,7 @@ async def manage(site: Site, *arguments: str, stdin: str = "") -> str:
 async def prepare(site: Site) -> None:
     """Migrations, static files, the three users and their tokens."""
     await manage(site, "migrate", "--noinput", "--verbosity", "0")
-    await asyncio.gather(_accounts(site), manage(site, "collectstatic", "--noinput", "--verbosity", "0"))
-
-
-async def _accounts(site: Site) -> None:
-    for role in ROLES:
-        await manage(
-            site, "user", "ensure", "--username", role, "--role", role, "--password-stdin", stdin=site.secrets.sign_in
-        )
-        path: Path = site.home.tokens / role
-        if not path.exists() or not os.path.getsize(path):
-            token = await manage(site, "token", "create", "--user", role, "--role", role, "--name", "sandbox")
-            write_private(path, token.strip() + "\n")
+    await asyncio.gather(
+        manage(site, "sandbox_accounts", str(site.home.tokens), stdin=site.secrets.sign_in + "\n"),
+        manage(site, "collectstatic", "--noinput", "--verbosity", "0"),
+    )

@@ -115,6 +115,7 @@ def initialise(data: Path, password: str, settings: dict[str, str], who: Account
                 folder.chmod(0o755)
     if not (data / "PG_VERSION").exists() or (data.parent / f"{data.name}.unfinished").exists():
         shutil.rmtree(data, ignore_errors=True)
+        shutil.rmtree(data.parent / f"{data.name}.done", ignore_errors=True)
         unfinished = data.parent / f"{data.name}.unfinished"
         unfinished.touch()
         data.mkdir(mode=0o700, parents=True)
@@ -134,6 +135,7 @@ def initialise(data: Path, password: str, settings: dict[str, str], who: Account
         password_file.unlink()
         if done.returncode:
             raise SandboxError(f"PostgreSQL's initdb failed in {data}: {done.stderr.strip() or done.stdout.strip()}")
+        (data.parent / f"{data.name}.done").mkdir()
         unfinished.unlink()
     extra = data / "sandbox.conf"
     extra.write_text(_conf(settings))
@@ -175,6 +177,11 @@ def spec(site: Site, name: str) -> Spec:
 
 def data_folder(home: Home, name: str) -> Path:
     return home.root / f"{name}-data"
+
+
+def done_folder(home: Home, name: str) -> Path:
+    """Markers of what was done to this cluster; gone with it."""
+    return home.root / f"{name}-data.done"
 
 
 def prepare(site: Site, name: str) -> None:

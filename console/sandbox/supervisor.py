@@ -15,6 +15,8 @@ from console.sandbox.process import Process, Spec
 
 LAST = ("postgres", "warehouse", "redis", "broker")
 """Stopped after everything that uses them."""
+STOP_WITHIN_S = 3.0
+"""How long everything together may take to end by itself when the sandbox is stopped."""
 CHILD_OF = ("scheduler-a", "scheduler-b")
 """Hosts whose child is listed as `NAME.child`."""
 
@@ -57,7 +59,7 @@ class Supervisor:
         """Stop everything: first what works, then what it works with."""
         self.stopping = True
         first = [process for name, process in self.processes.items() if name not in LAST]
-        await asyncio.gather(*(process.stop() for process in first))
+        await asyncio.gather(*(process.stop(within_s=STOP_WITHIN_S) for process in first))
         rest = [self.processes[name] for name in LAST if name in self.processes]
         await asyncio.gather(*(process.stop() for process in rest))
 

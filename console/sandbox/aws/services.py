@@ -171,7 +171,7 @@ def _install_rds() -> None:
     create = RDSBackend.create_db_instance
 
     def create_db_instance(self: Any, db_kwargs: dict[str, Any]) -> Any:
-        instance = create(self, db_kwargs)
+        instance: Any = create(self, db_kwargs)
         if instance.multi_az:
             zone = str(instance.availability_zone)
             instance.secondary_availability_zone = zone[:-1] + ("b" if zone.endswith("a") else "a")
