@@ -1,0 +1,105 @@
+"""What every measurement needs: real services, processes that are stopped again, clocks, and a table."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+SIMULATOR = Path(__file__).with_name("simulator.py")
+TICK = os.sysconf("SC_CLK_TCK")
+
+
+def machine() -> str:
+    models = [
+        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
+    ]
+    return f"{os.cpu_count()} cores ({models[0] if models else 'unknown'}), load {os.getloadavg()[0]:.1f}"
+
+
+def start_services() -> None:
+    """PostgreSQL and Redis for the console, another Redis as Airflow's broker, and Django on top of them."""
+    from tests import services
+
+    os.environ["AIRFLOW_BROKER_URL"] = services._start_redis()
+    os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
+    import django
+    from django.core.management import call_command
+
+    django.setup()
+    call_command("migrate", verbosity=0)
+
+
+class Process:
+    """A program under measurement: its CPU and memory, and its end."""
+
+    def __init__(self, *command: str, **env: str) -> None:
+        self.child = subprocess.Popen(
+            [sys.executable, *command],
+            cwd=ROOT,
+            env=os.environ | env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        atexit.register(self.stop)
+
+    def cpu_s(self) -> float:
+        fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICK
+
+    def memory_mb(self) -> float:
+        lines = Path(f"/proc/{self.child.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+    def stop(self, how: int = signal.SIGTERM) -> None:
+        if self.child.poll() is None:
+            self.child.send_signal(how)
+            try:
+                self.child.wait(10)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait(5)
+
+
+def simulate(workers: int, *more: str, seconds: float = 0) -> Process:
+    """A simulated fleet of that many workers on Airflow's broker; until it is stopped, or for `seconds`."""
+    broker = os.environ["AIRFLOW_BROKER_URL"]
+    return Process(
+        str(SIMULATOR), "--broker", broker, "--workers", str(workers), "--seconds", str(seconds), "--no-goodbye", *more
+    )
+
+
+def until(true: Callable[[], Any], timeout_s: float = 30.0, every_s: float = 0.1) -> float:
+    """How long it took to become true; TimeoutError when it did not."""
+    began_s = time.monotonic()
+    while not true():
+        if time.monotonic() - began_s > timeout_s:
+            raise TimeoutError(f"not within {timeout_s} s")
+        time.sleep(every_s)
+    return time.monotonic() - began_s
+
+
+def percentile(values: Sequence[float], part: float) -> float:
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(part * (len(ordered) - 1)))] if ordered else float("nan")
+
+
+def p50(values: Sequence[float]) -> float:
+    return statistics.median(values) if values else float("nan")
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Columns of words and figures, aligned."""
+    cells = [[str(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(len(row[index]) for row in cells) for index in range(len(head))]
+    for row in cells:
+        line = [row[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True))]
+        print("  " + "  ".join(line), flush=True)
