@@ -53,7 +53,9 @@ def connect(url: str, *, timeout_s: int = 3, statement_s: float = 3.0) -> psycop
         url,
         connect_timeout=timeout_s,
         application_name="quarterdeck-agent",
-        options=f"-c statement_timeout={int(statement_s * 1000)} -c lock_timeout={int(statement_s * 1000)}",
+        # A process frozen inside a transaction would keep its row locks, and with them everybody from the lease.
+        options=f"-c statement_timeout={int(statement_s * 1000)} -c lock_timeout={int(statement_s * 1000)}"
+        " -c idle_in_transaction_session_timeout=2000",
         keepalives_idle=5,
         keepalives_interval=2,
         keepalives_count=2,
@@ -63,14 +65,14 @@ def connect(url: str, *, timeout_s: int = 3, statement_s: float = 3.0) -> psycop
     return connection
 
 
-def install(url: str, more: str = "") -> None:
+def install(url: str, more: str = "", last_table: str = "receipt") -> None:
     """Make the schema where it is missing. Needs CREATE on the database; later starts need only its tables."""
-    connection = connect(url, statement_s=15)
+    connection = connect(url)
     try:
         with connection.cursor() as cursor:
-            cursor.execute("SELECT to_regclass('quarterdeck.receipt') IS NOT NULL")
+            cursor.execute("SELECT to_regclass(%s) IS NOT NULL", (f"quarterdeck.{last_table}",))
             row = cursor.fetchone()
-            if row and row[0] and not more:
+            if row and row[0]:
                 return
             cursor.execute(f"BEGIN; SELECT pg_advisory_xact_lock({LOCK}); {SCHEMA} {more} COMMIT")
     finally:

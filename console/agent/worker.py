@@ -132,7 +132,7 @@ class WorkerAgent:
             self.ended.wait(REPORT_EVERY_S)
 
     def _deliver(self, receipt: Receipt, spool: Path) -> None:
-        """To disk first; then to the store, for `receipt_timeout` seconds. What stayed on disk goes with the next run."""
+        """To disk first; then to the store, for `receipt_timeout` seconds. The rest goes with the next run."""
         path = spool / f"receipt-{receipt.run_id}.json"
         path.write_text(dumps(asdict(receipt)))
         deadline_s = time.monotonic() + self.options.receipt_timeout
