@@ -94,9 +94,9 @@ class Airflow:
         found: dict[str, PoolReading] = {}
         for offset in range(0, MOST_POOLS, PAGE):
             page = self._client.get(path, {"limit": PAGE, "offset": offset}, budget=budget, auth=auth)
-            rows = listed(page, "pools", path)
+            rows, number = listed(page, "pools", path), total(page, path)
             found.update({row.name: row for row in map(pool, rows)})
-            if not rows or offset + len(rows) >= total(page, path):
+            if not rows or offset + len(rows) >= number:
                 return tuple(sorted(found.values(), key=lambda each: each.name))
         raise errors.malformed(path, f"more than {MOST_POOLS} pools")
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import json
 import random
+import ssl
 import threading
 import time
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -31,6 +33,12 @@ _RETRIED = (httpx.ConnectError, httpx.RemoteProtocolError, httpx.ReadError, http
 Query = dict[str, str | int | list[str]]
 
 
+@lru_cache(maxsize=1)
+def _certificates() -> ssl.SSLContext:
+    """The authorities that are trusted: certifi's, or those of SSL_CERT_FILE. Loading them takes a while."""
+    return httpx.create_ssl_context()
+
+
 class Client:
     """One Airflow API. Safe for threads; one connection pool and one token for all of them."""
 
@@ -45,6 +53,7 @@ class Client:
         self._http = httpx.Client(
             base_url=declared.url,
             headers={"Accept": "application/json", "User-Agent": "quarterdeck"},
+            verify=_certificates(),
             limits=httpx.Limits(max_connections=16, max_keepalive_connections=4, keepalive_expiry=15),
         )
 

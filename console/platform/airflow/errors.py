@@ -45,7 +45,8 @@ def failed_request(error: httpx.HTTPError, url: str) -> PlatformError:
             f"nothing answers at {url}",
             remedy="Is the api-server running, and is AIRFLOW_URL its address?",
         )
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.ProtocolError):
+    hung_up = "disconnected" in str(error) or "peer closed" in str(error)
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.ProtocolError) and not hung_up:
         return PlatformError(
             SYSTEM,
             "malformed",

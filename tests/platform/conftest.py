@@ -1,0 +1,64 @@
+"""Fixtures of the adapters' tests: real servers, and the sandbox's where it runs."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from console.platform.airflow import Airflow
+from console.platform.declared import AirflowDeclared
+from tests.platform.fake_airflow import FakeAirflow
+
+
+def declared_airflow(url: str, user: str = "console", password: str = "right", token: str = "") -> AirflowDeclared:
+    return AirflowDeclared(url, user, password, token, ("scheduler-a", "scheduler-b"), False)
+
+
+@pytest.fixture
+def fake() -> Iterator[FakeAirflow]:
+    """Airflow 3.3 as it answers."""
+    server = FakeAirflow()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def airflow(fake: FakeAirflow) -> Airflow:
+    return Airflow(declared_airflow(fake.url), poll_s=2)
+
+
+@pytest.fixture
+def silent() -> Iterator[int]:
+    """The port of a server that accepts connections and never answers."""
+    listener = socket.create_server(("127.0.0.1", 0), backlog=32)
+    kept: list[socket.socket] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                kept.append(listener.accept()[0])
+            except OSError:
+                return
+
+    threading.Thread(target=accept, daemon=True).start()
+    yield listener.getsockname()[1]
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    for each in kept:
+        each.close()
+
+
+@pytest.fixture(scope="session")
+def sandbox_env() -> dict[str, str]:
+    """The environment of a running sandbox (`make run`), from $SANDBOX_HOME/env; skips where none runs."""
+    file = Path(os.environ.get("SANDBOX_HOME", ".sandbox")) / "env"
+    if not file.exists():
+        pytest.skip(f"no sandbox runs: {file} is not there (make run)")
+    lines = re.findall(r"^export (\w+)=(.*)$", file.read_text(), re.MULTILINE)
+    return {name: value.strip("'\"") for name, value in lines}

@@ -1,0 +1,143 @@
+"""Airflow's API as readings: one suite for the server that behaves like it, and for the sandbox's real one."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from console.platform.airflow import Airflow
+from tests.platform.conftest import declared_airflow
+from tests.platform.fake_airflow import SECRET, FakeAirflow, instance, job, pool
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.sandbox)])
+def any_airflow(request: pytest.FixtureRequest) -> Airflow:
+    if request.param == "fake":
+        fake = request.getfixturevalue("fake")
+        fake.instances = [instance(1), instance(2, "queued", "cpu")]
+        return Airflow(declared_airflow(fake.url))
+    env = request.getfixturevalue("sandbox_env")
+    return Airflow(declared_airflow(env["AIRFLOW_URL"], env["AIRFLOW_USERNAME"], env["AIRFLOW_PASSWORD"]))
+
+
+class TestEveryAirflow3:
+    def test_tells_its_version_its_health_and_its_schedulers(self, any_airflow: Airflow) -> None:
+        reading = any_airflow.scheduler()
+        assert reading.version is not None
+        assert reading.version.startswith("3.")
+        assert {each.kind for each in reading.components} >= {"scheduler", "metadatabase", "triggerer"}
+        newest = next(each for each in reading.jobs if each.kind == "SchedulerJob")
+        assert newest.host
+        assert newest.heartbeat_at is not None
+        assert newest.heartbeat_at.tzinfo is UTC
+        assert reading.dags is not None
+        assert reading.import_errors is not None
+
+    def test_orders_jobs_by_their_heartbeat_the_newest_first(self, any_airflow: Airflow) -> None:
+        beats = [each.heartbeat_at for each in any_airflow.scheduler().jobs if each.heartbeat_at]
+        assert beats == sorted(beats, reverse=True)
+
+    def test_counts_every_queue_that_was_asked_for_and_agrees_with_its_instances(self, any_airflow: Airflow) -> None:
+        reading = any_airflow.tasks(["default", "cpu", "io", "nobody-uses-this"], limit=500)
+        counts = {each.queue: each for each in reading.counts}
+        assert {"default", "cpu", "io", "nobody-uses-this"} <= set(counts)
+        assert counts["nobody-uses-this"].queued == counts["nobody-uses-this"].running == 0
+        if reading.complete:
+            assert reading.total_running == sum(each.state == "running" for each in reading.instances)
+            assert reading.total_running == sum(each.running for each in reading.counts)
+            assert reading.total_queued == sum(each.queued for each in reading.counts)
+
+    def test_has_the_default_pool(self, any_airflow: Airflow) -> None:
+        pools = {each.name: each for each in any_airflow.pools()}
+        default = pools["default_pool"]
+        assert default.slots == 128
+        assert default.open + default.occupied == 128
+
+    def test_gives_nothing_that_could_hold_a_secret(self, any_airflow: Airflow) -> None:
+        readings = (any_airflow.scheduler(), any_airflow.tasks(["default"], limit=100), any_airflow.pools())
+        assert SECRET not in repr(readings)
+        assert "eyJ" not in repr(readings)
+
+
+class TestTasks:
+    def test_are_counted_from_one_answer_where_one_page_holds_them_all(
+        self, fake: FakeAirflow, airflow: Airflow
+    ) -> None:
+        fake.instances = [instance(1), instance(2), instance(3, "queued", "cpu"), instance(4, "success")]
+        reading = airflow.tasks(["default", "cpu"], limit=100)
+        assert [(each.queue, each.queued, each.running) for each in reading.counts] == [
+            ("default", 0, 2),
+            ("cpu", 1, 0),
+        ]
+        assert reading.complete
+        assert fake.calls["/api/v2/dags/~/dagRuns/~/taskInstances"] == 1
+
+    def test_say_where_each_runs_and_since_when(self, fake: FakeAirflow, airflow: Airflow) -> None:
+        fake.instances = [instance(1, map_index=4, try_number=2), instance(2, "queued")]
+        running, queued = airflow.tasks([], limit=100).instances
+        assert running.identity.dag_id == "etl"
+        assert (running.identity.map_index, running.identity.try_number) == (4, 2)
+        assert running.hostname == "i-0abc"
+        assert running.started_at == datetime(2026, 11, 22, 3, 0, 1, tzinfo=UTC)
+        assert queued.hostname is None
+        assert queued.started_at is None
+        assert queued.queued_at == datetime(2026, 11, 22, 3, 0, 2, tzinfo=UTC)
+
+    def test_of_a_queue_that_nobody_declared_are_counted_too(self, fake: FakeAirflow, airflow: Airflow) -> None:
+        fake.instances = [instance(1, queue="gpu")]
+        assert [(each.queue, each.running) for each in airflow.tasks(["default"], limit=100).counts] == [
+            ("default", 0),
+            ("gpu", 1),
+        ]
+
+    def test_more_than_a_page_are_counted_exactly_and_the_oldest_are_read(
+        self, fake: FakeAirflow, airflow: Airflow
+    ) -> None:
+        fake.instances = [instance(n) for n in range(150)] + [instance(n, "queued", "cpu") for n in range(150, 900)]
+        fake.instances.reverse()
+        reading = airflow.tasks(["default", "cpu"], limit=300)
+        assert [(each.queue, each.queued, each.running) for each in reading.counts] == [
+            ("default", 0, 150),
+            ("cpu", 750, 0),
+        ]
+        assert (reading.total_queued, reading.total_running) == (750, 150)
+        assert not reading.complete
+        assert len(reading.instances) == 300
+        names = [each.identity.task_id for each in reading.instances]
+        assert names == [f"task_{n}" for n in range(300)]
+
+    def test_more_than_a_page_are_read_wholly_where_the_limit_allows_it(
+        self, fake: FakeAirflow, airflow: Airflow
+    ) -> None:
+        fake.instances = [instance(n) for n in range(250)]
+        reading = airflow.tasks(["default"], limit=1000)
+        assert len(reading.instances) == 250
+        assert reading.complete
+
+
+class TestJobs:
+    def test_of_a_crashing_process_do_not_crowd_out_the_schedulers(self, fake: FakeAirflow, airflow: Airflow) -> None:
+        fake.jobs = [job(1, host="scheduler-b")] + [job(n, "DagProcessorJob", "p") for n in range(2, 200)]
+        jobs = airflow.scheduler().jobs
+        assert [each.host for each in jobs if each.kind == "SchedulerJob"] == ["scheduler-b"]
+        assert len(jobs) < 50
+        assert jobs[0].heartbeat_at == datetime(2026, 11, 22, 3, tzinfo=UTC) + timedelta(minutes=199)
+
+    def test_counts_that_change_seldom_are_asked_seldom(self, fake: FakeAirflow, airflow: Airflow) -> None:
+        for _ in range(3):
+            reading = airflow.scheduler()
+        assert (reading.dags, reading.import_errors) == (7, 2)
+        assert fake.calls["/api/v2/dags"] == fake.calls["/api/v2/importErrors"] == 1
+        assert fake.calls["/api/v2/version"] == 1
+        assert fake.calls["/api/v2/monitor/health"] == 3
+
+
+class TestPools:
+    def test_are_read_over_all_pages(self, fake: FakeAirflow, airflow: Airflow) -> None:
+        fake.pools = [pool(f"pool_{n:03d}") for n in range(250)]
+        assert len(airflow.pools()) == 250
+
+    def test_without_a_limit_have_minus_one_slots(self, fake: FakeAirflow, airflow: Airflow) -> None:
+        fake.pools = [pool("unlimited", -1, open_slots=float("inf"))]
+        assert (airflow.pools()[0].slots, airflow.pools()[0].open) == (-1, -1)
