@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 from typing import Any
 
 from celery import Celery
-from celery.signals import beat_init, worker_init
+from celery.signals import import_modules
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
 
@@ -22,9 +23,14 @@ def _schedule(sender: Celery, **kwargs: Any) -> None:
     sender.conf.beat_schedule = beat_schedule()
 
 
-@worker_init.connect
-@beat_init.connect
+@import_modules.connect
 def _check(**kwargs: Any) -> None:
+    """Before worker and beat touch anything: their own init signals come after beat has needed Redis."""
+    from django.conf import settings
+
     from console.checks import refuse_to_start_misconfigured
+    from console.reach import wait_for_redis
 
     refuse_to_start_misconfigured()
+    if "beat" in sys.argv:  # RedBeat ends where it finds no Redis; the worker waits by itself
+        wait_for_redis(settings.REDIS_URL)

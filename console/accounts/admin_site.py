@@ -9,7 +9,7 @@ from django.contrib.admin import AdminSite
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.views.decorators.cache import never_cache
+from django.urls import reverse
 
 from console.accounts.access import refuse
 from console.accounts.actor import actor_of
@@ -34,10 +34,14 @@ class ConsoleAdminSite(AdminSite):
             return refuse(request, Role.ADMIN, actor_of(request).role)
         return redirect_to_login("/admin/", settings.LOGIN_URL)
 
-    @never_cache
     def logout(  # type: ignore[override]
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         from console.accounts.views import sign_out  # the admin site is made before the apps are ready
 
         return sign_out(request)
+
+    def password_change(  # type: ignore[override]
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return HttpResponseRedirect(reverse("accounts:password"))  # which audits it
