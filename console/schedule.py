@@ -8,6 +8,7 @@ from console.platform.sources import SOURCES
 
 OTHER: dict[str, tuple[str, float]] = {
     # name: (task, interval in seconds)
+    "operations.sweep": ("console.operations.tasks.sweep", 1),
     "history.keep": ("console.history.tasks.keep", 60),
     "fleets.judge": ("console.fleets.tasks.judge", 2),
     "fleets.record": ("console.fleets.tasks.record_history", 15),

@@ -16,6 +16,7 @@ urlpatterns = [
     path("freshness/", include("console.freshness.urls")),
     path("pools/", include("console.pools.urls")),
     path("datastores/", include("console.datastores.urls")),
+    path("operations/", include("console.operations.urls")),
     path("accounts/", include("console.accounts.urls")),
     path("audit/", include("console.accounts.audit_urls")),
     path("style/", style, name="style"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, cast
 
@@ -23,9 +23,9 @@ NO_PORTS = cast(Ports, None)
 
 
 @pytest.fixture
-def lamps() -> Iterator[toy.Lamps]:
+def lamps() -> toy.Lamps:
     toy.LAMPS.__init__()  # type: ignore[misc]
-    yield toy.LAMPS
+    return toy.LAMPS
 
 
 @pytest.fixture
