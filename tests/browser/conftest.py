@@ -16,7 +16,8 @@ from django.core.management import call_command
 from django.test import Client, override_settings
 from django.test.testcases import LiveServerThread
 
-from tests.browser.page import Page
+pytest.register_assert_rewrite("tests.browser.page")
+from tests.browser.page import Page  # noqa: E402 - after the line that makes its assertions speak
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from django import template
+from django.forms import BoundField, CheckboxInput, Select
 from django.template.context import RequestContext
 from django.templatetags.static import static
 from django.utils import timezone
@@ -154,6 +155,18 @@ def initials(name: object) -> str:
     """`MO` of `Mira Okafor` or `mira.okafor`, for an avatar."""
     parts = [part for part in str(name).replace(".", " ").replace("-", " ").replace("_", " ").split() if part]
     return "".join(part[0] for part in parts[:2]).upper() or "?"
+
+
+@register.filter
+def control(field: BoundField) -> SafeString:
+    """`{{ field|control }}`: a form field's widget in our looks, tied to its errors for those who can't see them."""
+    widget = field.field.widget
+    if isinstance(widget, CheckboxInput):
+        css = "form-check-input"
+    else:
+        css = "form-select" if isinstance(widget, Select) else "form-control"
+    attrs: dict[str, str | bool] = {"class": f"{widget.attrs.get('class', '')} {css}".strip()}
+    return field.as_widget(attrs=attrs)
 
 
 # ---- small drawings ----
