@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from console.platform.aws import POLL_S, Clients, chunks, pages, utc
+from console.platform.aws import POLL_S, Clients, chunks, pages, reported, utc
 from console.platform.budget import Budget
+from console.platform.ports import PlatformError
 from console.platform.readings import GroupReading, InstanceReading
 
+SYSTEM = "AWS Auto Scaling"
 GROUPS_PER_CALL = 100
 INSTANCES_PER_CALL = 200  # AWS' limit of values in one filter
 
@@ -24,7 +26,7 @@ class Compute:
         """The groups that exist of those named, in that order, each with its instances."""
         if not names:
             return ()  # AWS would answer with every group of the account
-        budget = Budget("AWS Auto Scaling", self._poll_s)
+        budget = Budget(SYSTEM, self._poll_s)
         groups: dict[str, dict[str, Any]] = {}
         for some in chunks(list(dict.fromkeys(names)), GROUPS_PER_CALL):
             for page in pages(
@@ -40,6 +42,64 @@ class Compute:
         machines = self._machines([row["InstanceId"] for group in found for row in group.get("Instances", [])], budget)
         versions = self._symbolic_versions(found, budget)
         return tuple(_group(group, machines, versions) for group in found)
+
+    # --- changes: each idempotent unless it says otherwise ----------------------------------------------------------
+
+    def set_desired(self, group: str, desired: int) -> None:
+        """How many instances the group keeps. PlatformError `rejected` outside its minimum and maximum."""
+        found = self._known(group)
+        if not found.minimum <= desired <= found.maximum:  # AWS says so too; some stand-ins do not
+            raise PlatformError(
+                SYSTEM,
+                "rejected",
+                f"{group} takes {found.minimum} to {found.maximum} instances, not {desired}",
+                remedy="Change the group's minimum or maximum first.",
+                permanent=True,
+            )
+        with reported("autoscaling", "autoscaling:SetDesiredCapacity"):
+            self._clients("autoscaling").set_desired_capacity(
+                AutoScalingGroupName=group, DesiredCapacity=desired, HonorCooldown=False
+            )
+
+    def set_limits(self, group: str, minimum: int, maximum: int) -> None:
+        """The group's minimum and maximum."""
+        with reported("autoscaling", "autoscaling:UpdateAutoScalingGroup"):
+            self._clients("autoscaling").update_auto_scaling_group(
+                AutoScalingGroupName=group, MinSize=minimum, MaxSize=maximum
+            )
+
+    def set_version(self, group: str, version: str) -> None:
+        """Which version of its launch template the group launches from now on."""
+        with reported("autoscaling", "autoscaling:DescribeAutoScalingGroups"):
+            answer = self._clients("autoscaling").describe_auto_scaling_groups(AutoScalingGroupNames=[group])
+        holder = next(iter(answer["AutoScalingGroups"]), None)
+        template = _template(holder) if holder else {}
+        if not template:
+            raise _missing(group)
+        with reported("autoscaling", "autoscaling:UpdateAutoScalingGroup"):
+            self._clients("autoscaling").update_auto_scaling_group(
+                AutoScalingGroupName=group,
+                LaunchTemplate={"LaunchTemplateId": template["LaunchTemplateId"], "Version": version},
+            )
+
+    def terminate(self, group: str, instance_id: str, *, decrement: bool) -> None:
+        """End an instance; with `decrement` the group's desired capacity goes down with it, else it is replaced.
+
+        Not idempotent: a second one could take the desired capacity down again. An instance that has left its group is
+        taken as done.
+        """
+        if not any(each.instance_id == instance_id for each in self._known(group).instances):
+            return
+        with reported("autoscaling", "autoscaling:TerminateInstanceInAutoScalingGroup"):
+            self._clients("autoscaling").terminate_instance_in_auto_scaling_group(
+                InstanceId=instance_id, ShouldDecrementDesiredCapacity=decrement
+            )
+
+    def _known(self, group: str) -> GroupReading:
+        found = self.groups([group])
+        if not found:
+            raise _missing(group)
+        return found[0]
 
     def _machines(self, ids: Sequence[str], budget: Budget) -> dict[str, dict[str, Any]]:
         """EC2's record of each instance. By filter, not by id: one id that has just vanished would fail the call."""
@@ -75,6 +135,16 @@ class Compute:
                     versions[(row["LaunchTemplateId"], "$Latest")] = str(row.get("LatestVersionNumber", ""))
                     versions[(row["LaunchTemplateId"], "$Default")] = str(row.get("DefaultVersionNumber", ""))
         return versions
+
+
+def _missing(group: str) -> PlatformError:
+    return PlatformError(
+        SYSTEM,
+        "not_found",
+        f"there is no Auto Scaling Group {group}, or it has no launch template",
+        remedy="Compare `group` in platform.yaml with the account.",
+        permanent=True,
+    )
 
 
 def _template(holder: dict[str, Any]) -> dict[str, Any]:

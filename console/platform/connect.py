@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from console.platform.agents import Agents
 from console.platform.airflow import Airflow
 from console.platform.aws import Clients
 from console.platform.broker import Broker
@@ -16,6 +17,7 @@ from console.platform.datastores import Datastores
 from console.platform.declared import declaration
 from console.platform.dms import Replication
 from console.platform.ports import (
+    AgentsPort,
     AirflowPort,
     BrokerPort,
     ComputePort,
@@ -77,6 +79,21 @@ def warehouse() -> WarehousePort:
     return Warehouse(Database("the warehouse", url, "WAREHOUSE_URL"))
 
 
+@lru_cache(maxsize=1)
+def agents() -> AgentsPort:
+    """The lease store, on Airflow's metadata database server. PlatformError `not_found` where none is declared."""
+    url = declaration().lease_url
+    if not url:
+        raise PlatformError(
+            "the lease store",
+            "not_found",
+            "no lease store is declared",
+            remedy="Add `lease: {url: …}` to platform.yaml.",
+            permanent=True,
+        )
+    return Agents(Database("the lease store", url, "LEASE_URL"))
+
+
 @lru_cache(maxsize=64)
 def origin(name: str) -> WarehousePort:
     """The source database of this name. PlatformError `not_found` where it is not declared."""
@@ -94,5 +111,5 @@ def origin(name: str) -> WarehousePort:
 
 def forget() -> None:
     """Drop every adapter, so that the next call reads the declaration again (for tests)."""
-    for made in (airflow, broker, _clients, compute, replication, datastores, warehouse, origin):
+    for made in (airflow, broker, _clients, compute, replication, datastores, warehouse, agents, origin):
         made.cache_clear()

@@ -10,10 +10,13 @@ from console.platform.readings import (
     BrokerReading,
     DatastoreReading,
     GroupReading,
+    LeasesReading,
     PoolReading,
+    ReceiptReading,
     ReplicationTaskReading,
     SchedulerReading,
     TableStatistics,
+    TaskInstance,
     TasksReading,
     WarehouseReading,
     WorkerHeartbeat,
@@ -29,9 +32,7 @@ class PlatformError(Exception):
     sentence without secrets, `remedy` says what to look at. `permanent`: trying again unchanged can't help.
     """
 
-    def __init__(
-        self, system: str, code: str, message: str, *, remedy: str = "", permanent: bool = False
-    ) -> None:
+    def __init__(self, system: str, code: str, message: str, *, remedy: str = "", permanent: bool = False) -> None:
         super().__init__(message)
         self.system = system
         self.code = code
@@ -49,6 +50,18 @@ class AirflowPort(Protocol):
 
     def pools(self) -> tuple[PoolReading, ...]: ...
 
+    def running(self, queue: str, *, limit: int) -> tuple[tuple[TaskInstance, ...], bool]:
+        """The running instances of one queue, oldest first, and whether these are all."""
+        ...
+
+    def durations(self, dag_id: str, task_id: str, *, limit: int) -> tuple[float, ...]:
+        """Seconds that the newest successful runs of a task took, newest first."""
+        ...
+
+    def put_pool(self, name: str, slots: int, description: str, include_deferred: bool) -> None: ...
+
+    def delete_pool(self, name: str) -> None: ...
+
 
 class BrokerPort(Protocol):
     """The Redis broker of Airflow's Celery workers."""
@@ -57,6 +70,16 @@ class BrokerPort(Protocol):
 
     def workers(self, nodes: Sequence[str], *, timeout_s: float) -> tuple[WorkerReading, ...]:
         """Ask exactly these nodes. An empty sequence asks nobody and returns nothing (Celery would ask ALL)."""
+        ...
+
+    def cancel(self, nodes: Sequence[str], queues: Sequence[str]) -> None:
+        """Tell exactly these nodes to take nothing more from the queues. Scheduled, not done: look again."""
+        ...
+
+    def consume(self, nodes: Sequence[str], queues: Sequence[str]) -> None: ...
+
+    def stop(self, nodes: Sequence[str]) -> None:
+        """Warm shutdown of exactly these nodes."""
         ...
 
     def heartbeats(self, *, idle_s: float) -> Iterator[WorkerHeartbeat | None]:
@@ -69,6 +92,16 @@ class ComputePort(Protocol):
 
     def groups(self, names: Sequence[str]) -> tuple[GroupReading, ...]:
         """The groups that exist of those named; a missing one is absent from the answer."""
+        ...
+
+    def set_desired(self, group: str, desired: int) -> None: ...
+
+    def set_limits(self, group: str, minimum: int, maximum: int) -> None: ...
+
+    def set_version(self, group: str, version: str) -> None: ...
+
+    def terminate(self, group: str, instance_id: str, *, decrement: bool) -> None:
+        """End an instance. Not idempotent."""
         ...
 
 
@@ -96,6 +129,20 @@ class DatastoresPort(Protocol):
         ...
 
 
+class AgentsPort(Protocol):
+    """The lease store: what agents tell, and the orders they take."""
+
+    def leases(self, lease: str) -> LeasesReading: ...
+
+    def receipts(self, names: Sequence[str], since: datetime) -> tuple[ReceiptReading, ...]: ...
+
+    def order_takeover(self, lease: str, holder: str, candidate: str, kind: str, reason: str, for_s: float) -> None: ...
+
+    def withdraw_order(self, lease: str, candidate: str) -> None: ...
+
+    def hold_takeovers(self, lease: str, for_s: float, reason: str) -> None: ...
+
+
 class Ports(Protocol):
     """Every system of the platform; `console.platform.connect` is one."""
 
@@ -112,3 +159,5 @@ class Ports(Protocol):
     def origin(self, name: str) -> WarehousePort: ...
 
     def datastores(self) -> DatastoresPort: ...
+
+    def agents(self) -> AgentsPort: ...

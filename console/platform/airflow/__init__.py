@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Any
+from urllib.parse import quote
 
 from console.platform.airflow import errors
 from console.platform.airflow.client import Client, Query
@@ -100,6 +101,49 @@ class Airflow:
                 return tuple(sorted(found.values(), key=lambda each: each.name))
         raise errors.malformed(path, f"more than {MOST_POOLS} pools")
 
+    def running(self, queue: str, *, limit: int) -> tuple[tuple[TaskInstance, ...], bool]:
+        """The running task instances of one queue, the oldest first, and whether these are all of them."""
+        budget = self._budget()
+        found: list[TaskInstance] = []
+        while len(found) < limit:
+            size = min(PAGE, limit - len(found))
+            query = _wanted(["running"], size) | {"queue": queue, "offset": len(found)}
+            page = self._client.get(INSTANCES, query, budget=budget)
+            rows = listed(page, "task_instances", INSTANCES)
+            found += [instance(row) for row in rows]
+            if not rows or len(found) >= total(page, INSTANCES):
+                return tuple(found), True
+        return tuple(found), False
+
+    def durations(self, dag_id: str, task_id: str, *, limit: int) -> tuple[float, ...]:
+        """How long the newest successful runs of a task took (seconds), newest first."""
+        path = f"/api/v2/dags/{quote(dag_id, safe='')}/dagRuns/~/taskInstances"
+        query: Query = {"task_id": task_id, "state": "success", "order_by": "-start_date", "limit": min(limit, PAGE)}
+        rows = listed(self._client.get(path, query, budget=self._budget()), "task_instances", path)
+        took = (row.get("duration") for row in rows if row.get("task_id") == task_id)
+        return tuple(float(each) for each in took if isinstance(each, int | float))
+
+    # --- changes of pools: each can be repeated, the outcome is the same ----------------------------------------------
+
+    def put_pool(self, name: str, slots: int, description: str, include_deferred: bool) -> None:
+        """Make the pool, or give it these values."""
+        budget = self._budget()
+        body = {"slots": slots, "description": description, "include_deferred": include_deferred}
+        path = f"/api/v2/pools/{quote(name, safe='')}"
+        mask = "?update_mask=slots&update_mask=description&update_mask=include_deferred"
+        status, answer = self._client.change("PATCH", path + mask, {"pool": name, **body}, budget=budget)
+        if status == 404:
+            status, answer = self._client.change("POST", "/api/v2/pools", {"name": name, **body}, budget=budget)
+        if not 200 <= status < 300:
+            raise _refused(status, answer, f"the pool {name}")
+
+    def delete_pool(self, name: str) -> None:
+        """Remove the pool; one that is not there is taken as done."""
+        path = f"/api/v2/pools/{quote(name, safe='')}"
+        status, answer = self._client.change("DELETE", path, None, budget=self._budget())
+        if status != 404 and not 200 <= status < 300:
+            raise _refused(status, answer, f"the pool {name}")
+
     # --- how -------------------------------------------------------------------------------------------------------
 
     def _budget(self) -> Budget:
@@ -181,6 +225,14 @@ class Airflow:
         if queue is not None:
             query["queue"] = queue
         return total(self._client.get(INSTANCES, query, budget=budget), INSTANCES)
+
+
+def _refused(status: int, answer: Any, what: str) -> PlatformError:
+    detail = answer.get("detail") if isinstance(answer, dict) else None
+    said = detail if isinstance(detail, str) else "no reason given"
+    return PlatformError(
+        errors.SYSTEM, "rejected", f"Airflow refuses the change of {what} ({status}: {said[:300]})", permanent=True
+    )
 
 
 def _wanted(states: list[str], size: int) -> Query:

@@ -73,6 +73,29 @@ class Client:
             )
         return _parsed(body, path)
 
+    def change(self, method: str, path: str, body: dict[str, Any] | None, *, budget: Budget) -> tuple[int, Any]:
+        """POST, PATCH or DELETE: status and parsed JSON (None without one). Sent once: a repetition may do it twice.
+
+        Any 4xx but 401 is handed back for the caller to judge; everything else that fails is a PlatformError.
+        """
+        status, answer = self._once(method, path, body, budget)
+        if status == 401 and not self._fixed:
+            self._forget(self._headers("token", budget)["Authorization"])
+            status, answer = self._once(method, path, body, budget)
+        if status == 401:
+            raise errors.unauthorised(token=self._fixed)
+        if status == 403 or not 200 <= status < 500:
+            raise errors.failed_status(status, path)
+        return status, answer
+
+    def _once(self, method: str, path: str, body: dict[str, Any] | None, budget: Budget) -> tuple[int, Any]:
+        request = self._http.build_request(method, path, json=body, headers=self._headers("token", budget))
+        try:
+            status, content, _ = self._send(request, budget)
+        except httpx.HTTPError as error:
+            raise errors.failed_request(error, self.url) from None
+        return status, _parsed(content, path) if content.strip() else None
+
     def _headers(self, auth: str, budget: Budget) -> dict[str, str]:
         if auth == "none":
             return {}

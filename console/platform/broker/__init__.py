@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from console.platform.broker import heartbeats, inspection
+from console.platform.broker import control, heartbeats, inspection
 from console.platform.broker.errors import place, reported
 from console.platform.broker.wire import UNACKED, lists_of
 from console.platform.declared import BrokerDeclared
@@ -68,6 +68,25 @@ class Broker:
             return ()
         with reported(self._where):
             return inspection.ask(self._redis, self._prefix, list(dict.fromkeys(nodes)), timeout_s)
+
+    def cancel(self, nodes: Sequence[str], queues: Sequence[str]) -> None:
+        """Tell these workers to take nothing more from these queues. Scheduled, not done: ask `workers` afterwards."""
+        self._tell(nodes, "cancel_consumer", [{"queue": queue} for queue in queues])
+
+    def consume(self, nodes: Sequence[str], queues: Sequence[str]) -> None:
+        """Tell these workers to take up these queues. Celery 5.6 forgets it at a reconnect: look for a while."""
+        self._tell(nodes, "add_consumer", [{"queue": queue} for queue in queues])
+
+    def stop(self, nodes: Sequence[str]) -> None:
+        """Tell these workers to stop, warm: they answer nothing from then on, and end when their tasks have ended."""
+        self._tell(nodes, "shutdown", [{}])
+
+    def _tell(self, nodes: Sequence[str], method: str, arguments: list[dict[str, str]]) -> None:
+        if not nodes:
+            return  # never an empty destination: it would be everybody
+        with reported(self._where):
+            for each in arguments:
+                control.tell(self._redis, self._prefix, list(dict.fromkeys(nodes)), method, dict(each))
 
     def heartbeats(self, *, idle_s: float) -> Iterator[WorkerHeartbeat | None]:
         """Worker events for ever; None whenever `idle_s` passed without one. Ends by PlatformError.

@@ -58,9 +58,17 @@ def opened(message: bytes) -> tuple[Any, dict[str, Any]] | None:
 
 
 def command(
-    method: str, arguments: dict[str, Any], nodes: list[str], ticket: str, reply_exchange: str, reply_key: str
+    method: str,
+    arguments: dict[str, Any],
+    nodes: list[str],
+    ticket: str,
+    reply_exchange: str = "",
+    reply_key: str = "",
 ) -> bytes:
-    """A remote-control command for exactly these nodes. Celery takes an empty list for *every* worker: refused."""
+    """A remote-control command for exactly these nodes. Celery takes an empty list for *every* worker: refused.
+
+    Without a reply exchange nobody answers it.
+    """
     if not nodes:
         raise ValueError("a command needs a node: an empty destination would address every worker")
     body = {
@@ -70,7 +78,7 @@ def command(
         "pattern": None,
         "matcher": None,
         "ticket": ticket,
-        "reply_to": {"exchange": reply_exchange, "routing_key": reply_key},
+        "reply_to": {"exchange": reply_exchange, "routing_key": reply_key} if reply_exchange else None,
     }
     return envelope(body, {"clock": 1, "expires": 0}, CONTROL)
 
