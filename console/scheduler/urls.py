@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from console.scheduler import views
 
 app_name = "scheduler"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("", views.scheduler, name="scheduler")]
