@@ -76,10 +76,11 @@ def level(row: TableSnapshot, last_level_at: datetime | None) -> bool:
 
     `last_level_at`: the source's moment at which a table that was level until now was last seen so.
     """
-    if not row.origin_found == row.arrived_found == Found.SEEN:
-        return False
     before = CaughtUp(row.behind, row.caught_up_at)
-    found = caught_up(before, row.origin_newest_at, row.arrived_newest_at, last_level_at)
+    if row.origin_found == row.arrived_found == Found.SEEN:
+        found = caught_up(before, row.origin_newest_at, row.arrived_newest_at, last_level_at)
+    else:
+        found = CaughtUp(None, None)
     row.behind, row.caught_up_at = found.behind, found.at
     return found != before
 

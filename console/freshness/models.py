@@ -137,7 +137,7 @@ class TableSnapshot(models.Model):
     arrived_found = models.CharField(max_length=10, default="", blank=True)  # Found: by the warehouse's newest reading
     arrived_newest_at = models.DateTimeField(null=True)
     arrived_rows = models.BigIntegerField(null=True)
-    behind = models.BooleanField(default=False)
+    behind = models.BooleanField(null=True)  # None: never compared
     caught_up_at = models.DateTimeField(null=True)  # rules.CaughtUp
 
     # The verdict, and what lists are ordered by

@@ -16,6 +16,7 @@ from console.history import series
 from console.lib import listing
 from console.lib.listing import Column, Listing, Pager, Tab
 from console.lib.status import Status
+from console.lib.words import duration
 from console.platform.rules import Sight
 from console.platform.sources import ORIGINS, REPLICATION
 
@@ -83,6 +84,10 @@ class ListedTable:
     row: TableRow
     spark: tuple[float | None, ...]
 
+    @property
+    def spoken(self) -> str:
+        return f"lag of {self.row.name} in the last 2 hours, now {duration(self.row.lag_s)}"
+
 
 @dataclass(frozen=True)
 class FreshnessPage:
@@ -103,6 +108,17 @@ class FreshnessPage:
     tabs: tuple[Tab, ...]
     pager: Pager
     unproven: str = words.UNPROVEN
+
+    @property
+    def shares(self) -> tuple[tuple[Status, int, str], ...]:
+        """Tables by status, as parts of all."""
+        found = self.found
+        return (
+            (Status.HEALTHY, found.fresh, "fresh"),
+            (Status.UNKNOWN, found.unknown, "unknown"),
+            (Status.DEGRADED, found.degraded, "degraded"),
+            (Status.FAILING, found.failing, "failing"),
+        )
 
 
 def freshness_summary(now: datetime) -> FreshnessSummary:

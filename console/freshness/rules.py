@@ -106,13 +106,13 @@ class Verdict:
 
 @dataclass(frozen=True)
 class CaughtUp:
-    """Whether the source has been seen ahead, and up to when the warehouse was last seen to have all of it.
+    """Whether the source is ahead (None: never compared), and up to when the warehouse was last seen to have all of it.
 
     `at` is on the source's clock: the moment of a source reading whose newest stamp was in the warehouse. It is kept
     only while the table is behind (otherwise it is the newest reading's own moment); None: never seen caught up.
     """
 
-    behind: bool
+    behind: bool | None
     at: datetime | None
 
 
@@ -130,7 +130,7 @@ def caught_up(
         return CaughtUp(False, None)
     if before.behind:
         return before
-    return CaughtUp(True, last_level_at)
+    return CaughtUp(True, None if before.behind is None else last_level_at)
 
 
 def latency_s(task: TaskFacts, now: datetime) -> float | None:
@@ -176,7 +176,12 @@ class _Case:
         return max((lag for lag in (self.latency_s, self.evidence_s) if lag is not None), default=None)
 
     def says(self, word: Word, reason: str) -> Verdict:
-        return Verdict(word, reason, None if word == Word.UNKNOWN else self.lag_s)
+        if word == Word.UNKNOWN:
+            return Verdict(word, reason, None)
+        if word in (Word.BROKEN, Word.LOADING, Word.INTERRUPTED):
+            # DMS' latency is its task's: it says nothing of a table that is left out, nor of a task that stands still.
+            return Verdict(word, reason, self.evidence_s or None)
+        return Verdict(word, reason, self.lag_s)
 
 
 def _unseen(case: _Case) -> Verdict | None:

@@ -1,6 +1,12 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from console.freshness import views
 
 app_name = "freshness"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("", views.freshness, name="freshness"),
+    path("<str:name>/", views.table, name="table"),
+    path("<str:name>/lag.json", views.lag, name="lag"),
+]

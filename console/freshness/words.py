@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.freshness.rows import TableRow, Tally
 from console.freshness.rules import Word
-from console.lib.words import NBSP, count, duration
+from console.lib.words import count, duration
 
 
 def tables(number: int) -> str:
@@ -58,4 +58,4 @@ UNPROVEN = (
     "Lag is what DMS and the newest stamps tell. It is evidence, not proof: whether a table is complete up to a moment "
     "is not known."
 )
-NO_WATERMARK = f"No proven watermark: heartbeats are not written yet, and newest stamps prove nothing.{NBSP}".strip()
+NO_WATERMARK = "No proven watermark: heartbeats are not written yet, and newest stamps prove nothing."

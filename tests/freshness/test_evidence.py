@@ -82,6 +82,10 @@ def test_falling_behind_is_dated_by_the_last_moment_at_which_it_was_level() -> N
     assert caught_up(LEVEL, ago(2), ago(60), ago(5)) == CaughtUp(True, ago(5))
 
 
+def test_a_table_that_was_never_compared_is_not_taken_to_have_been_level() -> None:
+    assert caught_up(CaughtUp(None, None), ago(2), ago(60), ago(5)) == CaughtUp(True, None)
+
+
 def test_while_behind_the_date_stays_and_level_again_it_is_forgotten() -> None:
     behind = CaughtUp(True, ago(100))
     assert caught_up(behind, ago(2), ago(60), ago(1)) == behind

@@ -73,6 +73,15 @@ def test_a_row_that_arrives_with_the_next_reading_is_no_lag(now: datetime) -> No
     assert (orders().behind, orders().word, orders().lag_s) == (False, "fresh", 2.0)
 
 
+def test_a_console_that_starts_while_a_table_is_behind_does_not_take_it_for_level(now: datetime) -> None:
+    sync(declared())
+    ago = now - timedelta(minutes=14)
+    made.origin(now, {ORDERS.name: now, CUSTOMERS.name: None})
+    made.dms(now, made.task(now))
+    made.warehouse(now, {ORDERS.name: ago, CUSTOMERS.name: None})
+    assert (orders().word, orders().lag_s) == ("breached", 14 * 60)
+
+
 def test_since_is_when_the_verdict_changed(now: datetime) -> None:
     made.level(now)
     later = now + timedelta(seconds=10)

@@ -128,6 +128,11 @@ def test_the_worse_of_latency_and_evidence_is_the_lag() -> None:
     assert verdict(replace(behind(40), task=replace(TASK, target_latency_s=90.0)), "", NOW).lag_s == 90
 
 
+def test_a_table_that_is_not_replicated_has_the_lag_of_its_evidence_and_not_of_its_task() -> None:
+    assert verdict(replace(LEVEL, state="Table error"), "", NOW).lag_s is None
+    assert verdict(replace(behind(40), state="Table error"), "", NOW).lag_s == 40
+
+
 def test_a_latency_counts_for_three_minutes_after_the_minute_it_was_measured_in() -> None:
     assert latency_s(replace(TASK, measured_at=ago(240)), NOW) == 2
     assert latency_s(replace(TASK, measured_at=ago(241)), NOW) is None
