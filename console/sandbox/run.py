@@ -21,7 +21,10 @@ from console.sandbox.env import Site
 from console.sandbox.home import REPOSITORY, Home, SandboxError, load_secrets, write_private
 from console.sandbox.ports import allocate, web_port
 from console.sandbox.process import Spec
-from console.sandbox.supervisor import Supervisor, stop_signals
+from console.sandbox.supervisor import Supervisor, cut, stop_signals
+
+
+KEEP_TASK_LOGS_S = 2 * 24 * 3600.0
 
 
 class Progress:
@@ -228,7 +231,7 @@ async def _run(site: Site, say: Progress, with_console: bool) -> int:
     server = await supervisor.serve()
     start = asyncio.create_task(Start(site, supervisor, say).everything(with_console))
     waiting = asyncio.create_task(stopped.wait())
-    writing = asyncio.create_task(supervisor.keep_processes_written())
+    writing = asyncio.create_task(supervisor.watch())
     code = 0
     try:
         await asyncio.wait({start, waiting}, return_when=asyncio.FIRST_COMPLETED)
@@ -307,11 +310,16 @@ def main(*, with_console: bool = True) -> int:
 
 
 def clear(home: Home) -> None:
-    """Forget what is true of one run only, and keep each log to the runs of late."""
+    """Forget what is true of one run only, and keep the logs small."""
     for state in home.run.glob("scheduler-*.json"):
         state.unlink()
     for log in home.logs.glob("*.log"):
-        if log.name.startswith("i-"):
+        if log.name.startswith("i-"):  # a new start has new instances
             log.unlink()
-        elif log.stat().st_size > 5_000_000:
-            shutil.move(log, log.with_suffix(".log.1"))
+        else:
+            cut(log)
+    # Task logs of days long gone: Airflow keeps them for ever.
+    oldest = time.time() - KEEP_TASK_LOGS_S
+    for run_folder in (home.airflow / "logs").glob("dag_id=*/run_id=*"):
+        if run_folder.stat().st_mtime < oldest:
+            shutil.rmtree(run_folder, ignore_errors=True)

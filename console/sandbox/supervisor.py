@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 import signal
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from console.sandbox import airflow, control, faults, reaper
@@ -15,6 +18,8 @@ from console.sandbox.process import Process, Spec
 
 LAST = ("postgres", "warehouse", "redis", "broker")
 """Stopped after everything that uses them."""
+CUT_LOGS_EVERY_S = 60.0
+LONGEST_LOG = 10_000_000
 STOP_WITHIN_S = 3.0
 """How long everything together may take to end by itself when the sandbox is stopped."""
 CHILD_OF = ("scheduler-a", "scheduler-b")
@@ -99,10 +104,16 @@ class Supervisor:
             self._written = text
             write_private(self.site.home.processes, text)
 
-    async def keep_processes_written(self) -> None:
-        """The schedulers start and end below their hosts: look."""
+    async def watch(self) -> None:
+        """The schedulers start and end below their hosts: look. Keep the logs small meanwhile."""
+        loop = asyncio.get_running_loop()
+        next_cut = loop.time() + CUT_LOGS_EVERY_S
         while not self.stopping:
             self.write_processes()
+            if loop.time() > next_cut:
+                next_cut = loop.time() + CUT_LOGS_EVERY_S
+                for log in self.site.home.logs.glob("*.log"):
+                    cut(log)
             await asyncio.sleep(0.5)
 
     # Bodies of the instances (asked for by cloud.py)
@@ -185,9 +196,15 @@ class Supervisor:
         return await control.serve(self.site.home, self.handle)
 
 
-def signal_process(process: Process, number: int) -> None:
-    with suppress(ProcessLookupError):
-        process.signal(number)
+def cut(log: Path, longest: int = LONGEST_LOG) -> None:
+    """Keep the older part of a log that has grown long as `NAME.log.1` and begin it anew.
+
+    Its process goes on writing to the same file: every log is opened for appending, so what comes next is at the start.
+    """
+    with suppress(OSError):
+        if log.stat().st_size > longest:
+            shutil.copyfile(log, log.with_suffix(".log.1"))
+            os.truncate(log, 0)
 
 
 def stop_signals() -> tuple[int, ...]:
