@@ -1,0 +1,175 @@
+"""The operation `deploy`: what it takes, its preflight from snapshots, its fresh looks. The rule is `deploys.rules`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from console.deploys import memory, rules
+from console.deploys.rules import Deploy, FleetSeen, Member
+from console.fleets.actions import ACTIONS
+from console.fleets.drain_kind import DEADLINE_S, choice, number
+from console.fleets.drain_kind import tasks_on as tasks_of_hosts
+from console.fleets.looking import Wanted, look, of_drains
+from console.fleets.models import GroupSnapshot, Instance, Worker
+from console.fleets.names import node_of
+from console.fleets.rules import State
+from console.lib.words import count, listed
+from console.operations.kinds import Check, Invalid, Kind, Plan
+from console.operations.rules import JSON
+from console.platform.declared import declaration
+from console.platform.models import Source
+from console.platform.ports import Ports
+from console.platform.readings import GroupReading
+from console.platform.sources import COMPUTE, WORKERS
+
+MIN_READY_S = 10.0
+READY_TIMEOUT_S = 600.0
+
+
+def clean(sent: Mapping[str, JSON]) -> dict[str, JSON]:
+    """CONTRACT's body of POST deploys → parameters; Invalid names each field."""
+    fleets = {fleet.queue: fleet for fleet in declaration().fleets}
+    queues = sent.get("queues") or list(fleets)
+    if not isinstance(queues, list) or not queues:
+        raise Invalid({"queues": "No fleet is declared in platform.yaml." if not fleets else "A list of queues."})
+    unknown = [str(queue) for queue in queues if queue not in fleets]
+    if unknown:
+        raise Invalid({"queues": f"No fleet serves {listed(unknown)}; declared: {listed(list(fleets), 10)}."})
+    surge = int(number(sent, "max_surge", 1, least=0, most=1000))
+    unavailable = int(number(sent, "max_unavailable", 0, least=0, most=1000))
+    if surge == 0 and unavailable == 0:
+        text = "max_surge and max_unavailable are both 0: nothing could ever be replaced. Give one of them 1 or more."
+        raise Invalid({"max_surge": text, "max_unavailable": text})
+    version = str(sent.get("version") or "").strip()
+    if len(version) > 100:
+        raise Invalid({"version": "At most 100 characters."})
+    return {
+        "version": version,
+        "fleets": [{"queue": queue, "group": fleets[queue].group} for queue in dict.fromkeys(queues)],
+        "max_surge": surge,
+        "max_unavailable": unavailable,
+        "drain_deadline_s": number(sent, "drain_deadline_s", DEADLINE_S, least=10, most=7 * 86400),
+        "on_deadline": choice(sent, "on_deadline", ("wait", "stop")),
+        "min_ready_s": number(sent, "min_ready_s", MIN_READY_S, least=0, most=3600),
+        "ready_timeout_s": number(sent, "ready_timeout_s", READY_TIMEOUT_S, least=10, most=7200),
+    }
+
+
+def targets(parameters: Mapping[str, JSON]) -> tuple[str, ...]:
+    return tuple(f"fleet:{fleet['queue']}" for fleet in parameters["fleets"])
+
+
+def plan(parameters: Mapping[str, JSON], now: datetime) -> Plan:
+    sights = Source.objects.sights(now, (WORKERS, COMPUTE))
+    checks = [
+        Check(
+            f"{spec.title} can be seen." if sights[spec.name].seen else f"{sights[spec.name].reason}.",
+            sights[spec.name].seen,
+        )
+        for spec in (COMPUTE, WORKERS)
+    ]
+    touches: list[str] = []
+    risked: list[str] = []
+    for fleet in parameters["fleets"]:
+        group = GroupSnapshot.objects.filter(name=fleet["group"]).first()
+        rows = list(Instance.objects.filter(group=fleet["group"], gone_at=None))
+        checks += _fleet_checks(fleet, group, rows, parameters)
+        wanted = parameters["version"] or (group.version if group else "")
+        old = [row for row in rows if row.version != wanted]
+        touches.append(f"{fleet['queue']}: {count(len(old), 'worker')} replaced by version {wanted or '?'}.")
+        if parameters["on_deadline"] == "stop":
+            hosts = Worker.objects.filter(instance_id__in=[row.instance_id for row in old])
+            risked += tasks_of_hosts(list(hosts.values_list("host_key", flat=True)))
+    return Plan(
+        kind="deploy",
+        target=targets(parameters)[0],
+        parameters=parameters,
+        checks=tuple(checks),
+        touches=tuple(touches),
+        at_risk=tuple(risked),
+    )
+
+
+def _fleet_checks(
+    fleet: Mapping[str, str], group: GroupSnapshot | None, rows: list[Instance], parameters: Mapping[str, Any]
+) -> list[Check]:
+    queue = fleet["queue"]
+    if group is None or not group.present or group.desired is None or group.maximum is None:
+        return [Check(f"{queue}: its Auto Scaling Group {fleet['group']} has not been seen.", None)]
+    if not rows:
+        return [Check(f"{queue}: no worker runs; there is nothing to replace.", True)]
+    checks = []
+    top = group.desired + min(parameters["max_surge"], len(rows))
+    if top > group.maximum:
+        text = f"{queue}: a surge to {top} is above the group's maximum of {group.maximum}; surge less, or raise it."
+        checks.append(Check(text, False))
+    floor = max(1, group.desired - parameters["max_unavailable"])
+    serving = Worker.objects.serving(queue).filter(state=State.IN_SERVICE).count()
+    if parameters["max_surge"] == 0 and serving - 1 < floor:
+        text = f"{queue}: {serving} in service and {floor} must stay: without a surge nothing could be drained."
+        checks.append(Check(text, False))
+    words = f"{queue}: {count(serving, 'worker')} in service, at least {floor} stay ready, at most {top} at once."
+    return [*checks, Check(words, True)]
+
+
+def observe(ports: Ports, parameters: Mapping[str, JSON], deploy: Deploy, now: datetime) -> dict[str, FleetSeen]:
+    return {
+        fleet["queue"]: _fleet_seen(ports, fleet["queue"], fleet["group"], deploy, now)
+        for fleet in parameters["fleets"]
+    }
+
+
+def _fleet_seen(ports: Ports, queue: str, group: str, deploy: Deploy, now: datetime) -> FleetSeen:
+    rollout = deploy.rollouts.get(queue)
+    if rollout is not None and rollout.done:
+        return FleetSeen(False)
+    drains = {each.instance_id: each for each in of_drains(rollout.crew)} if rollout else {}
+    nodes = dict(Worker.objects.serving(queue).exclude(instance_id="").values_list("instance_id", "node"))
+
+    def wanted(reading: GroupReading | None) -> list[Wanted]:
+        members = [each.instance_id for each in reading.instances] if reading else []
+        others = [Wanted(nodes.get(each, node_of(each)), each) for each in members if each not in drains]
+        return [*drains.values(), *others]
+
+    found = look(ports, queue, group, wanted, now)
+    if found.group is None:
+        return FleetSeen(False, drained=found.seen)
+    members = tuple(
+        Member(
+            instance_id=each.instance_id,
+            node=drains[each.instance_id].node
+            if each.instance_id in drains
+            else nodes.get(each.instance_id, node_of(each.instance_id)),
+            version=each.version,
+            lifecycle=each.lifecycle,
+            launched_at=each.launched_at,
+            seen=found.seen[each.instance_id],
+        )
+        for each in found.group.instances
+    )
+    return FleetSeen(found.broker, found.group.desired, found.group.version, members, found.seen)
+
+
+def title(parameters: Mapping[str, JSON]) -> str:
+    queues = [fleet["queue"] for fleet in parameters["fleets"]]
+    return f"Deploy {parameters['version'] or 'the current version'} to {listed(queues)}"
+
+
+KIND: Kind[Deploy, dict[str, FleetSeen]] = Kind(
+    name="deploy",
+    title=title,
+    clean=clean,
+    targets=targets,
+    plan=plan,
+    start=rules.start,
+    dump=memory.dump,
+    load=memory.load,
+    version=rules.VERSION,
+    observe=observe,
+    decide=rules.decide,
+    actions=ACTIONS,
+    can_pause=True,
+    orders=frozenset({"undrain"}),
+)

@@ -1,0 +1,42 @@
+"""What an operation does to workers and groups: one call each, repeatable unless it says otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from console.operations.kinds import Action
+from console.operations.rules import JSON
+from console.platform.ports import Ports
+
+
+def cancel(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.broker().cancel(args["nodes"], args["queues"])
+
+
+def consume(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.broker().consume(args["nodes"], args["queues"])
+
+
+def stop(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.broker().stop(args["nodes"])
+
+
+def terminate(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.compute().terminate(args["group"], args["instance_id"], decrement=args["decrement"])
+
+
+def set_desired(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.compute().set_desired(args["group"], args["desired"])
+
+
+def set_limits(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.compute().set_limits(args["group"], args["minimum"], args["maximum"])
+
+
+def set_version(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.compute().set_version(args["group"], args["version"])
+
+
+ACTIONS: Mapping[str, Action] = {
+    action.__name__: action for action in (cancel, consume, stop, terminate, set_desired, set_limits, set_version)
+}
