@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from django.urls import URLPattern
+from django.urls import path
+
+from console.datastores import views
 
 app_name = "datastores"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [path("", views.datastores, name="datastores")]
