@@ -12,12 +12,18 @@ from pathlib import Path
 import pytest
 
 from console.platform.airflow import Airflow
-from console.platform.declared import AirflowDeclared
+from console.platform.broker import Broker
+from console.platform.declared import AirflowDeclared, BrokerDeclared
 from tests.platform.fake_airflow import FakeAirflow
+from tests.platform.redis_server import RedisServer
 
 
 def declared_airflow(url: str, user: str = "console", password: str = "right", token: str = "") -> AirflowDeclared:
     return AirflowDeclared(url, user, password, token, ("scheduler-a", "scheduler-b"), False)
+
+
+def declared_broker(url: str, key_prefix: str = "") -> BrokerDeclared:
+    return BrokerDeclared(url, key_prefix, 86400.0)
 
 
 @pytest.fixture
@@ -62,3 +68,15 @@ def sandbox_env() -> dict[str, str]:
         pytest.skip(f"no sandbox runs: {file} is not there (make run)")
     lines = re.findall(r"^export (\w+)=(.*)$", file.read_text(), re.MULTILINE)
     return {name: value.strip("'\"") for name, value in lines}
+
+
+@pytest.fixture
+def redis_server() -> Iterator[RedisServer]:
+    server = RedisServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def broker(redis_server: RedisServer) -> Broker:
+    return Broker(declared_broker(redis_server.url), connect_s=0.5, answer_s=0.5)
