@@ -127,7 +127,7 @@ def freshness_summary(now: datetime) -> FreshnessSummary:
     found = count(view)
     rows = _worst(view, found, WORST)
     status = Status.UNKNOWN if view.blind and found.total else found.status
-    reason = view.blind if view.blind and found.total else words.sentence(words.statement(found, _first(rows), ""))
+    reason = view.blind if view.blind and found.total else f"{words.statement(found, _first(rows), '')}."
     return FreshnessSummary(
         status=status,
         reason=reason,
