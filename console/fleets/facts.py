@@ -9,15 +9,20 @@ from datetime import datetime
 from console.fleets.models import GroupSnapshot, QueueSnapshot
 from console.fleets.sources import FLEET_SOURCES, JUDGED
 from console.fleets.verdicts import TREND_S, Blind, Bounds, Demand, Facts, Supply
+from console.lib.words import listed
 from console.platform.declared import declaration
 from console.platform.models import Source
 from console.platform.rules import Sight
 from console.platform.sources import COMPUTE, HEARTBEATS, QUEUES, TASKS, WORKERS
 
 
-def why_blind(sight: Sight) -> str:
-    """`Airflow's task instances can't be seen: it refused the connection`; "" when it can."""
-    return "" if sight.seen else f"{sight.title} can't be seen: {sight.reason}"
+def why_blind(*sights: Sight) -> str:
+    """`Airflow's task instances can't be seen: nothing answers at …`; "" when all can. One reason is said once."""
+    hidden: dict[str, list[str]] = {}
+    for sight in sights:
+        if not sight.seen:
+            hidden.setdefault(sight.reason, []).append(sight.title)
+    return "; ".join(f"{listed(titles)} can't be seen: {reason}" for reason, titles in hidden.items())
 
 
 @dataclass(frozen=True)
@@ -51,13 +56,18 @@ class Sights:
         return self.heartbeats if self.heartbeats.seen or not self.answers.seen else self.answers
 
     @property
+    def hidden_workers(self) -> tuple[Sight, ...]:
+        """What is missing to say anything of the workers: signs of life first, then the judgement of them."""
+        return (self.alive,) if not self.alive.seen else () if self.judged.seen else (self.judged,)
+
+    @property
     def workers_blind(self) -> str:
-        """Why no sign of life can be seen; "" when it can."""
-        return why_blind(self.alive)
+        """Why nothing can be said of the workers; "" when it can."""
+        return why_blind(*self.hidden_workers)
 
     @property
     def workers_seen(self) -> bool:
-        return self.alive.seen and self.judged.seen
+        return not self.hidden_workers
 
     @property
     def essential(self) -> tuple[Sight, ...]:
@@ -133,7 +143,6 @@ def bounds_of(queue: str, groups: Mapping[str, GroupSnapshot], sights: Sights) -
 def fleet_facts(row: QueueSnapshot, groups: Mapping[str, GroupSnapshot], sights: Sights) -> Facts:
     """Everything that the verdict on one queue looks at."""
     declared = declaration().fleet(row.queue) is not None
-    blind_workers = sights.workers_blind or why_blind(sights.judged)
     return Facts(
         queue=row.queue,
         declared=declared,
@@ -143,8 +152,8 @@ def fleet_facts(row: QueueSnapshot, groups: Mapping[str, GroupSnapshot], sights:
         bounds=bounds_of(row.queue, groups, sights),
         blind=Blind(
             work=why_blind(sights.tasks),
-            workers=blind_workers,
-            depth=why_blind(sights.depths),
+            workers=sights.workers_blind,
+            both=why_blind(sights.tasks, *sights.hidden_workers),
             bounds=why_blind(sights.compute) if declared else "",
         ),
     )

@@ -17,6 +17,9 @@ from console.fleets.verdicts import Clearing, clears, judge_fleet
 from console.lib.status import Status
 from console.platform.declared import declaration
 
+CELLS = 24
+"""More workers than these are drawn as parts of a bar, not one by one."""
+
 
 def fleet_url(queue: str) -> str:
     """The page of a queue. Whatever its name holds is escaped, a slash too."""
@@ -61,6 +64,7 @@ class Fleet:
     baseline: int | None
     desired: int | None
     maximum: int | None
+    group: str  # the declared Auto Scaling Group
     instance_type: str
     hardware: str
     concurrency: int | None
@@ -71,6 +75,27 @@ class Fleet:
     @property
     def free(self) -> int | None:
         return None if self.slots is None or self.running is None else max(0, self.slots - self.running)
+
+    @property
+    def leaving(self) -> int | None:
+        """Workers that take nothing new: draining or quiesced."""
+        return None if self.draining is None else self.draining + (self.quiesced or 0)
+
+    @property
+    def broken(self) -> int | None:
+        """Workers that are of no use as they are: lost or stuck."""
+        return None if self.lost is None else self.lost + (self.stuck or 0)
+
+    @property
+    def drawn(self) -> bool:
+        """Whether there are few enough workers to draw a cell for each."""
+        return max(self.listed or 0, self.maximum or 0) <= CELLS
+
+    @property
+    def amounts(self) -> tuple[tuple[str, int], ...]:
+        """Workers by state, for a bar of parts."""
+        parts = (("in_service", self.in_service), ("launching", self.launching), ("draining", self.leaving))
+        return tuple((word, number or 0) for word, number in (*parts, ("lost", self.broken), ("unknown", self.unknown)))
 
     @property
     def listed(self) -> int | None:
@@ -114,6 +139,7 @@ def fleet_of(row: QueueSnapshot, groups: Mapping[str, GroupSnapshot], sights: Si
         baseline=facts.bounds.baseline,
         desired=facts.bounds.desired,
         maximum=facts.bounds.maximum,
+        group=fleet.group if fleet else "",
         instance_type=fleet.instance_type if fleet else "",
         hardware=fleet.hardware if fleet else "",
         concurrency=fleet.concurrency if fleet else None,

@@ -15,7 +15,7 @@ from typing import Any
 from django.db.models import Count, Q
 
 from console.fleets import sql
-from console.fleets.facts import Sights, fleet_facts
+from console.fleets.facts import Sights, fleet_facts, why_blind
 from console.fleets.models import GroupSnapshot, Instance, QueueSnapshot, RunningTask, Watch, Worker
 from console.fleets.names import address_of, host_key, host_of, instance_of, node_of
 from console.fleets.rules import Evidence, InstanceSeen, Judged, State, View, Waiting, judge_worker, to_archive
@@ -82,7 +82,7 @@ def _load(now: datetime) -> _Known:
             answers_as_of=sights.answers.as_of if sights.answers.seen else None,
             compute_as_of=sights.compute.as_of if sights.compute.seen else None,
             tasks_seen=sights.tasks.seen,
-            blind_because=sights.workers_blind,
+            blind_because=why_blind(sights.alive),
         ),
         sights=sights,
         queues=QueueSnapshot.objects.in_bulk(),

@@ -2,19 +2,46 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import Case, Count, F, IntegerField, Value, When
+
 from console.fleets.facts import Sights, why_blind
 from console.fleets.figures import Fleet, Totals, fleet_of, totals
-from console.fleets.models import GroupSnapshot, QueueSnapshot
+from console.fleets.models import GroupSnapshot, Instance, QueueSnapshot, RunningTask, Watch
 from console.fleets.poll import declared_queues
+from console.lib import listing
+from console.lib.listing import Column, Listing, Pager
 from console.lib.status import Status, worst
 from console.lib.words import count
+from console.platform.declared import declaration
 from console.platform.rules import Sight
 
 WORST = 6
 """Undeclared queues in the summary: the worst ones."""
+CARDS = 12
+ROWS = 50
+OTHER_COLUMNS = (
+    # key, heading, falls at first
+    ("queue", "Queue", False),
+    ("outstanding", "Outstanding", True),
+    ("running", "Running", True),
+    ("depth", "In the broker", True),
+    ("workers", "Workers", True),
+    ("slots", "Slots", True),
+    ("seen", "Named", True),
+)
+_OTHER_ORDERS = {
+    "queue": "queue",
+    "outstanding": "queued",
+    "running": "running",
+    "depth": "depth",
+    "workers": "in_service",
+    "slots": "slots",
+    "seen": "seen_at",
+}
 
 
 @dataclass(frozen=True)
@@ -40,6 +67,11 @@ class FleetsSummary:
     def reason(self) -> str:
         return self.headline or _calm(self.totals, len(self.fleets) + self.hidden)
 
+    @property
+    def troubled(self) -> int:
+        """Fleets of those listed that are not healthy."""
+        return sum(fleet.status is not Status.HEALTHY for fleet in self.fleets)
+
 
 def _calm(it: Totals, queues: int) -> str:
     if it.in_service is None or it.outstanding is None:
@@ -48,12 +80,14 @@ def _calm(it: Totals, queues: int) -> str:
 
 
 def fleets_summary(now: datetime) -> FleetsSummary:
-    """What the overview shows of the fleets; six queries."""
-    sights = Sights.at(now)
+    """What the overview shows of the fleets; seven queries."""
+    return _summary(Sights.at(now), now, GroupSnapshot.objects.in_bulk())
+
+
+def _summary(sights: Sights, now: datetime, groups: Mapping[str, GroupSnapshot]) -> FleetsSummary:
     declared = declared_queues()
     others = QueueSnapshot.objects.exclude(queue__in=declared).filter(rank__gt=1).order_by("-rank", "queue")[:WORST]
     rows = {row.queue: row for row in [*QueueSnapshot.objects.filter(queue__in=declared), *others]}
-    groups = GroupSnapshot.objects.in_bulk()
     blank = {queue: QueueSnapshot(queue=queue, first_seen_at=now, seen_at=now) for queue in declared}
     fleets = tuple(fleet_of(row, groups, sights) for row in {**blank, **rows}.values())
     everything = totals(sights)
@@ -73,5 +107,177 @@ def fleets_summary(now: datetime) -> FleetsSummary:
 
 def blind_headline(sights: Sights) -> str:
     """What can't be seen of all fleets at once; "" when both work and workers can."""
-    hidden = [why_blind(sight) for sight in sights.essential if not sight.seen]
-    return "; ".join(hidden)
+    return why_blind(sights.tasks, *sights.hidden_workers)
+
+
+# --- the page ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """The task that waits longest."""
+
+    name: str
+    queue: str
+    waited_s: float | None
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the instances cost an hour, by the declared prices. None: the groups can't be seen."""
+
+    now: float | None
+    at_maximum: float
+
+
+@dataclass(frozen=True)
+class FleetsPage:
+    """`/fleets/`: declared fleets as cards, queues that nobody declared as rows."""
+
+    now: datetime
+    summary: FleetsSummary
+    heading: str
+    pill: str
+    text: str
+    cards: tuple[Fleet, ...]
+    cards_pager: Pager
+    waiting: Waiting | None
+    cost: Cost
+    others: tuple[Fleet, ...]
+    others_total: int
+    others_known: int  # without the filter
+    others_pager: Pager
+    columns: dict[str, Column]
+    listing: Listing
+    watch: Watch | None
+    sights: Sights
+
+
+def fleets_page(now: datetime, query: Mapping[str, str]) -> FleetsPage:
+    """Fifteen queries, however many queues and workers there are."""
+    sights = Sights.at(now)
+    groups = GroupSnapshot.objects.in_bulk()
+    summary = _summary(sights, now, groups)
+    wanted = listing.read(query, states=(), columns=_OTHER_ORDERS, default_sort="-outstanding")
+    # Cards turn by `cards`, rows by `page`.
+    declared = declared_queues()
+    turned = listing.read({"page": query.get("cards", "")}, states=(), columns=(), default_sort="")
+    card_pager = listing.pager(turned, len(declared), CARDS)
+    others, other_pager, known, total = _others(wanted, declared)
+    fleets = summary.fleets[: len(declared)]
+    ranked = sorted(range(len(fleets)), key=lambda index: (-fleets[index].rank, index))
+    shown = ranked[card_pager.start : card_pager.start + CARDS] if len(fleets) > CARDS else range(len(fleets))
+    return FleetsPage(
+        now=now,
+        summary=summary,
+        heading=_heading(summary, len(declared)),
+        pill=_pill(summary),
+        text=_text(len(declared), known),
+        cards=tuple(fleets[index] for index in shown),
+        cards_pager=_cards_links(card_pager),
+        waiting=_waiting(sights),
+        cost=_cost(sights),
+        others=tuple(fleet_of(row, groups, sights) for row in others),
+        others_total=total,
+        others_known=known,
+        others_pager=other_pager,
+        columns=listing.columns(wanted, OTHER_COLUMNS),
+        listing=wanted,
+        watch=Watch.objects.first(),
+        sights=sights,
+    )
+
+
+def _cards_links(pager: Pager) -> Pager:
+    def turned(address: str, page: int) -> str:
+        return f"?cards={page}" if address else ""
+
+    page = pager.start // CARDS + 1
+    return Pager(
+        pager.first,
+        pager.last,
+        pager.total,
+        turned(pager.previous, page - 1),
+        turned(pager.next, page + 1),
+        pager.pages,
+    )
+
+
+def _others(wanted: Listing, declared: list[str]) -> tuple[list[QueueSnapshot], Pager, int, int]:
+    rows = QueueSnapshot.objects.exclude(queue__in=declared)
+    known = rows.count()
+    if wanted.q:
+        rows = rows.filter(queue__icontains=wanted.q)
+    total = rows.count() if wanted.q else known
+    pager = listing.pager(wanted, total, ROWS)
+    column = F(_OTHER_ORDERS.get(wanted.column, "queued"))
+    order = column.desc(nulls_last=True) if wanted.falls else column.asc(nulls_last=True)
+    by_default = wanted.sort == wanted.default_sort
+    keys = (F("rank").desc(), order, F("queue").asc()) if by_default else (order, F("queue").asc())
+    return list(rows.order_by(*keys)[pager.start : pager.start + ROWS]), pager, known, total
+
+
+def _heading(summary: FleetsSummary, declared: int) -> str:
+    if summary.headline:
+        named = summary.worst is not None and summary.worst.status is not Status.UNKNOWN  # begins with a queue's name
+        return summary.headline if named else summary.headline[:1].upper() + summary.headline[1:]
+    if not declared:
+        return "No fleet is declared"
+    if summary.totals.outstanding:
+        return f"Every queue is served, {summary.totals.outstanding} outstanding"
+    return "Every queue is served, nothing waits"
+
+
+def _pill(summary: FleetsSummary) -> str:
+    if summary.troubled:
+        return f"{summary.troubled} of {len(summary.fleets)} need a look"
+    return "all served"
+
+
+def _text(declared: int, others: int) -> str:
+    said = f"{count(declared, 'declared queue')}, each served by one Auto Scaling Group of Celery workers."
+    if others:
+        said += f" {count(others, 'queue')} more {'is' if others == 1 else 'are'} in use that nobody declared."
+    return said
+
+
+def _waiting(sights: Sights) -> Waiting | None:
+    if not sights.tasks.seen:
+        return None
+    row = RunningTask.objects.filter(state="queued").order_by(F("queued_at").asc(nulls_last=True)).first()
+    if row is None:
+        return None
+    waited_s = (sights.now - row.queued_at).total_seconds() if row.queued_at else None
+    return Waiting(f"{row.dag_id}.{row.task_id}", row.queue, waited_s)
+
+
+def _cost(sights: Sights) -> Cost:
+    fleets = declaration().fleets
+    running = dict(
+        Instance.objects.filter(gone_at=None).order_by().values_list("group").annotate(number=Count("instance_id"))
+    )
+    return Cost(
+        now=sum(running.get(fleet.group, 0) * fleet.price_per_hour for fleet in fleets)
+        if sights.compute.seen
+        else None,
+        at_maximum=sum(fleet.max * fleet.price_per_hour for fleet in fleets),
+    )
+
+
+def fleets_listed(now: datetime, *, limit: int, offset: int) -> tuple[tuple[Fleet, ...], int]:
+    """Fleets for the API: the declared ones in their order, then the others by severity and name. Four queries."""
+    sights = Sights.at(now)
+    groups = GroupSnapshot.objects.in_bulk()
+    declared = declared_queues()
+    place = Case(
+        *[When(queue=queue, then=Value(index)) for index, queue in enumerate(declared)],
+        default=Value(len(declared)),
+        output_field=IntegerField(),
+    )
+    total = QueueSnapshot.objects.count()
+    rows = list(QueueSnapshot.objects.order_by(place, "-rank", "queue")[offset : offset + limit])
+    missing = set(declared) - set(QueueSnapshot.objects.filter(queue__in=declared).values_list("queue", flat=True))
+    if missing and offset == 0:  # before the first poll: declared all the same
+        blank = [QueueSnapshot(queue=q, first_seen_at=now, seen_at=now) for q in declared if q in missing]
+        rows, total = [*blank, *rows][:limit], total + len(blank)
+    return tuple(fleet_of(row, groups, sights) for row in rows), total

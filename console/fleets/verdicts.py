@@ -71,7 +71,7 @@ class Blind:
 
     work: str = ""
     workers: str = ""
-    depth: str = ""
+    both: str = ""  # the two of them in one sentence
     bounds: str = ""
 
 
@@ -255,11 +255,10 @@ def _no_group(f: Facts) -> Verdict | None:
 
 
 def _unseen(f: Facts) -> Verdict | None:
-    hidden = [reason for reason in (f.blind.work, f.blind.workers) if reason]
-    if not hidden:
+    if not f.blind.both:
         return None
-    word = "unknown" if len(hidden) == 2 else "partly unknown"
-    return Verdict(Status.UNKNOWN, word, "; ".join(hidden), 10)
+    word = "unknown" if f.blind.work and f.blind.workers else "partly unknown"
+    return Verdict(Status.UNKNOWN, word, f.blind.both, 10)
 
 
 def _undeclared(f: Facts) -> Verdict | None:

@@ -1,0 +1,232 @@
+"""GET /api/v1/fleets, fleets/QUEUE, fleets/QUEUE/workers. Lists are paged: `limit`, `offset`; X-Total-Count, Link."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal
+from urllib.parse import urlencode
+
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from console.fleets.facts import Sights
+from console.fleets.figures import Fleet, fleet_of
+from console.fleets.fleet_page import Unknown, find_queue
+from console.fleets.models import GroupSnapshot, Worker
+from console.fleets.pages import fleets_listed
+from console.fleets.rules import State
+from console.fleets.workers import WorkerRow, ordered, worker_rows
+from console.lib.api import Remembered, not_found
+from console.lib.status import Status
+
+router = Router(tags=["fleets"])
+
+Limit = Annotated[int, Query(ge=1, le=1000, description="rows in this answer")]
+Offset = Annotated[int, Query(ge=0, le=10_000_000, description="rows left out before them")]
+
+
+class WorkersOut(Schema):
+    """How many workers are in each state. All None while they can't be seen."""
+
+    in_service: int | None
+    launching: int | None
+    draining: int | None
+    lost: int | None
+    overdue: int | None = Field(description="launching, and for too long; counted in `launching` too")
+    quiesced: int | None
+    stuck: int | None
+    unknown: int | None
+
+
+class DecisionOut(Schema):
+    at: datetime
+    desired: int
+    because: str
+
+
+class FleetOut(Remembered):
+    """One queue and its workers. A figure of null can't be seen now, whatever it was before.
+
+    `outstanding` task instances are queued and `running` run, by Airflow's own count (`exact` false: at least that
+    many). `depth` are the broker's messages. `slots` are those of the workers in service. `desired` is the Auto Scaling
+    Group's, `baseline` and `max` are declared; for a queue that nobody declared there are none.
+    """
+
+    queue: str
+    declared: bool
+    outstanding: int | None
+    running: int | None
+    exact: bool
+    depth: int | None
+    oldest_outstanding_s: float | None
+    clears_in_s: float | None = Field(description="at the pace of the last minutes; null where that can't be said")
+    slots: int | None
+    workers: WorkersOut
+    baseline: int | None
+    desired: int | None
+    max: int | None
+    autoscaling: Literal["on", "off"]
+    last_decision: DecisionOut | None
+
+
+class TaskOut(Schema):
+    """A running task instance. `expected_end` is the median of its past runs that took longer than this one has."""
+
+    dag_id: str
+    task_id: str
+    run_id: str
+    map_index: int
+    try_number: int | None
+    started_at: datetime | None
+    expected_end: datetime | None
+    expected_end_at_worst: datetime | None
+    past_runs: int
+
+
+class WorkerOut(Remembered):
+    """One worker. `state` is `unknown` while it can't be seen; `tasks` is null while Airflow's can't.
+
+    `active` are the tasks that it works on by its own word, `tasks` those that Airflow runs on its host, oldest first.
+    """
+
+    name: str
+    instance_id: str | None
+    host: str
+    zone: str | None
+    version: str | None
+    state: State
+    active: int | None
+    slots: int | None
+    queues: list[str]
+    pid: int | None
+    overdue: bool
+    oldest_task_s: float | None
+    seen_age_s: float | None
+    tasks: list[TaskOut] | None
+
+
+@router.get("", response=list[FleetOut], summary="Every queue, its work and its workers")
+def fleets(request: HttpRequest, response: HttpResponse, limit: Limit = 200, offset: Offset = 0) -> list[FleetOut]:
+    found, total = fleets_listed(timezone.now(), limit=limit, offset=offset)
+    _paged(request, response, total, limit, offset)
+    return [_fleet(fleet) for fleet in found]
+
+
+@router.get("/{path:queue}/workers", response=list[WorkerOut], summary="The workers of a queue, by name")
+def workers(
+    request: HttpRequest,
+    response: HttpResponse,
+    queue: str,
+    limit: Limit = 100,
+    offset: Offset = 0,
+    state: State | None = None,
+    q: str = "",
+) -> list[WorkerOut]:
+    now = timezone.now()
+    _known(queue, now)
+    rows = Worker.objects.serving(queue)
+    rows = rows.filter(state=state) if state else rows
+    rows = rows.matching(q.replace("\x00", "")[:200]) if q else rows
+    _paged(request, response, rows.count(), limit, offset)
+    sights = Sights.at(now)
+    return [_worker(row, now) for row in worker_rows(ordered(rows, "worker")[offset : offset + limit], queue, sights)]
+
+
+@router.get("/{path:queue}", response=FleetOut, summary="One queue")
+def fleet(request: HttpRequest, queue: str) -> FleetOut:
+    now = timezone.now()
+    _known(queue, now)
+    return _fleet(fleet_of(find_queue(queue, now), GroupSnapshot.objects.in_bulk(), Sights.at(now)))
+
+
+def _known(queue: str, now: datetime) -> None:
+    try:
+        find_queue(queue, now)
+    except Unknown as error:
+        not_found("queue", error.name, error.known)
+
+
+def _paged(request: HttpRequest, response: HttpResponse, total: int, limit: int, offset: int) -> None:
+    """How many there are, and where the next and the previous page are (RFC 8288)."""
+    response["X-Total-Count"] = str(total)
+    links = []
+    kept = {key: value for key, value in request.GET.items() if key not in ("limit", "offset")}
+    for rel, start in (("prev", offset - limit), ("next", offset + limit)):
+        if (rel == "next" and start < total) or (rel == "prev" and offset > 0):
+            query = urlencode({**kept, "limit": limit, "offset": max(0, start)})
+            links.append(f'<{request.build_absolute_uri(request.path)}?{query}>; rel="{rel}"')
+    if links:
+        response["Link"] = ", ".join(links)
+
+
+def _fleet(it: Fleet) -> FleetOut:
+    return FleetOut(
+        status=it.status,
+        reason=it.reason,
+        as_of=it.as_of,
+        age_s=it.age_s,
+        queue=it.queue,
+        declared=it.declared,
+        outstanding=it.outstanding,
+        running=it.running,
+        exact=it.exact,
+        depth=it.depth,
+        oldest_outstanding_s=it.oldest_outstanding_s,
+        clears_in_s=it.clears.seconds,
+        slots=it.slots,
+        workers=WorkersOut(
+            in_service=it.in_service,
+            launching=it.launching,
+            draining=it.draining,
+            lost=it.lost,
+            overdue=it.overdue,
+            quiesced=it.quiesced,
+            stuck=it.stuck,
+            unknown=it.unknown,
+        ),
+        baseline=it.baseline,
+        desired=it.desired,
+        max=it.maximum,
+        autoscaling="off",
+        last_decision=None,
+    )
+
+
+def _worker(it: WorkerRow, now: datetime) -> WorkerOut:
+    return WorkerOut(
+        status=it.status if it.state is not State.UNKNOWN else Status.UNKNOWN,
+        reason=it.reason,
+        as_of=it.as_of,
+        age_s=max(0.0, (now - it.as_of).total_seconds()) if it.as_of else None,
+        name=it.node,
+        instance_id=it.instance_id or None,
+        host=it.host,
+        zone=it.zone or None,
+        version=it.version or None,
+        state=it.state,
+        active=it.active,
+        slots=it.slots,
+        queues=list(it.serves),
+        pid=it.pid,
+        overdue=it.overdue,
+        oldest_task_s=it.oldest.ran_s if it.oldest else None,
+        seen_age_s=it.seen_age_s,
+        tasks=None
+        if it.tasks is None
+        else [
+            TaskOut(
+                dag_id=task.dag_id,
+                task_id=task.task_id,
+                run_id=task.run_id,
+                map_index=task.map_index,
+                try_number=task.try_number,
+                started_at=task.started_at,
+                expected_end=task.expected.likely,
+                expected_end_at_worst=task.expected.at_worst,
+                past_runs=task.expected.runs,
+            )
+            for task in it.tasks
+        ],
+    )

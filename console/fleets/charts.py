@@ -1,0 +1,57 @@
+"""The capacity chart of one fleet: what waits, what runs, and the slots there are, over the same hours."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from console.fleets.record import series_name
+from console.history import series
+from console.platform.declared import declaration
+
+RANGES = {
+    "1h": timedelta(hours=1),
+    "6h": timedelta(hours=6),
+    "24h": timedelta(hours=24),
+    "7d": timedelta(days=7),
+}
+DEFAULT_RANGE = "24h"
+MARKS_SHOWN = 8
+LEGEND = ((2, "text", "outstanding"), (0, "soft", "running"), (1, "mute", "slots"))
+
+
+def capacity_chart(queue: str, range_: str, now: datetime, *, small: bool) -> dict[str, Any]:
+    """The chart's data, in the shape of docs/frontend.md; two queries. A gap is time that nobody could see."""
+    kinds = (
+        ("running", "running", "accent", "area"),
+        ("slots", "slots", "muted", "step"),
+        ("outstanding", "outstanding", "ink", "line"),
+    )
+    chart = series.fetch(
+        [series_name(queue, what) for what, *_ in kinds],
+        now - RANGES.get(range_, RANGES[DEFAULT_RANGE]),
+        now,
+        100 if small else 400,
+        now=now,
+        marks=not small,
+    )
+    data: dict[str, Any] = {
+        "xs": list(chart.x),
+        "unit": "",
+        "height": 116 if small else 320,
+        "series": [
+            {"label": label, "tone": tone, "kind": kind, "values": [None if y is None else round(y, 1) for y in line.y]}
+            for line, (_, label, tone, kind) in zip(chart.lines, kinds, strict=True)
+        ],
+    }
+    if small:
+        return data | {"ysize": 34}
+    fleet = declaration().fleet(queue)
+    if fleet is not None:
+        data["lines"] = [
+            {"y": fleet.max * fleet.concurrency, "tone": "muted", "label": f"max {fleet.max} workers"},
+            {"y": fleet.baseline * fleet.concurrency, "tone": "muted", "label": f"baseline {fleet.baseline}"},
+        ]
+    marks = [mark for mark in chart.marks if mark.target in ("", queue)]
+    data["vlines"] = [{"x": mark.at, "label": mark.title[:24], "tone": "muted"} for mark in marks[-MARKS_SHOWN:]]
+    return data

@@ -1,0 +1,249 @@
+"""Workers as they are shown: a page of them with their tasks, by five queries however large the fleet is."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, F, Min, OuterRef, QuerySet, Subquery
+
+from console.fleets.facts import Sights
+from console.fleets.figures import worker_url
+from console.fleets.models import Instance, RunningTask, Worker, WorkerQuerySet
+from console.fleets.rules import State
+from console.fleets.running import Expected, expected_end, past_runs
+from console.lib.status import Status
+
+TASKS_SHOWN = 200
+"""Tasks shown of one worker: more than any has slots, in case a host is shared by many."""
+STATUS: Mapping[str, Status] = {
+    State.LOST: Status.FAILING,
+    State.STUCK: Status.FAILING,
+    State.UNKNOWN: Status.UNKNOWN,
+}
+COLUMNS = (
+    # key, heading, falls at first
+    ("worker", "Worker", False),
+    ("state", "State", False),
+    ("zone", "AZ", False),
+    ("release", "Release", False),
+    ("slots", "Slots", True),
+    ("oldest", "Oldest task", False),
+    ("up", "Up", False),
+    ("heartbeat", "Heartbeat", False),
+)
+ORDERS = {
+    "worker": "node",
+    "state": "state",
+    "zone": "zone",
+    "release": "version",
+    "slots": "active",
+    "oldest": "oldest_at",
+    "up": "up_at",
+    "heartbeat": "seen_at",
+}
+TABS: tuple[tuple[str, str, tuple[State, ...]], ...] = (
+    ("in_service", "In service", (State.IN_SERVICE,)),
+    ("launching", "Launching", (State.LAUNCHING,)),
+    ("draining", "Draining", (State.DRAINING, State.QUIESCED)),
+    ("trouble", "Lost or stuck", (State.LOST, State.STUCK)),
+    ("unknown", "Unknown", (State.UNKNOWN,)),
+    ("over", "Stopped", (State.STOPPED, State.TERMINATED)),
+)
+
+
+@dataclass(frozen=True)
+class TaskRow:
+    """A running task instance, by Airflow's word. Its arguments are nowhere: they hold a token."""
+
+    dag_id: str
+    task_id: str
+    run_id: str
+    map_index: int
+    try_number: int | None
+    pool: str
+    started_at: datetime | None
+    ran_s: float | None
+    expected: Expected
+
+    @property
+    def name(self) -> str:
+        index = f"[{self.map_index}]" if self.map_index >= 0 else ""
+        return f"{self.dag_id}.{self.task_id}{index}"
+
+
+@dataclass(frozen=True)
+class WorkerRow:
+    """One worker. Figures of None can't be seen now; `tasks` is None while Airflow's task instances can't."""
+
+    node: str
+    host: str
+    url: str
+    instance_id: str
+    zone: str
+    version: str
+    lifecycle: str
+    state: State
+    status: Status
+    reason: str
+    remark: str  # where a task would stand, of a worker that is not simply in service
+    overdue: bool
+    since: datetime
+    active: int | None
+    slots: int | None
+    reserved: int | None
+    processed: int | None
+    load1: float | None
+    pid: int | None
+    consumes: tuple[str, ...] | None
+    serves: tuple[str, ...]
+    tasks: tuple[TaskRow, ...] | None  # oldest first
+    seen_at: datetime | None
+    seen_age_s: float | None
+    answered_at: datetime | None
+    up_at: datetime | None
+    up_s: float | None
+    as_of: datetime | None
+
+    @property
+    def short_id(self) -> str:
+        return self.instance_id[-6:]
+
+    @property
+    def short_zone(self) -> str:
+        """`1a` of `eu-north-1a`: the region is the same for all."""
+        return self.zone.rsplit("-", 1)[-1]
+
+    @property
+    def slots_words(self) -> str:
+        return f"{self.active} of {self.slots} slots used"
+
+    @property
+    def oldest(self) -> TaskRow | None:
+        return self.tasks[0] if self.tasks else None
+
+    @property
+    def used(self) -> int:
+        return min(self.active or 0, self.slots or 0)
+
+
+def counted(workers: WorkerQuerySet) -> dict[str, int]:
+    """How many there are in each state."""
+    return dict(workers.order_by().values_list("state").annotate(number=Count("node")))
+
+
+def spread(workers: WorkerQuerySet) -> tuple[Counter[str], Counter[str], dict[str, int]]:
+    """How many there are in each zone, of each release and in each state; one query."""
+    zones: Counter[str] = Counter()
+    releases: Counter[str] = Counter()
+    states: Counter[str] = Counter()
+    rows = workers.order_by().values_list("zone", "version", "state").annotate(number=Count("node"))
+    for zone, version, state, number in rows:
+        zones[zone] += number
+        releases[version] += number
+        states[state] += number
+    del zones[""], releases[""]
+    return zones, releases, dict(states)
+
+
+def ordered(workers: WorkerQuerySet, sort: str) -> QuerySet[Worker]:
+    """By a column's key, `-` before it when it falls; what has no value comes last, names break ties."""
+    column = ORDERS.get(sort.removeprefix("-"), "node")
+    rows: QuerySet[Worker] = workers
+    if column == "oldest_at":
+        oldest = (
+            RunningTask.objects.filter(state="running", host_key=OuterRef("host_key"))
+            .order_by()
+            .values("host_key")
+            .annotate(first=Min("started_at"))
+            .values("first")
+        )
+        rows = rows.annotate(oldest_at=Subquery(oldest))
+    if column == "up_at":
+        instance = Instance.objects.filter(instance_id=OuterRef("instance_id")).values("launched_at")
+        rows = rows.annotate(up_at=Subquery(instance[:1]))
+    order = F(column).desc(nulls_last=True) if sort.startswith("-") else F(column).asc(nulls_last=True)
+    return rows.order_by(order, "node")
+
+
+def worker_rows(workers: Iterable[Worker], queue: str, sights: Sights) -> tuple[WorkerRow, ...]:
+    """These workers with their instances, tasks and the ends to expect: three queries."""
+    workers = list(workers)
+    instances = Instance.objects.in_bulk([worker.instance_id for worker in workers if worker.instance_id])
+    tasks = tasks_on([worker.host_key for worker in workers if worker.host_key], sights) if workers else {}
+    return tuple(_row(worker, instances.get(worker.instance_id), tasks, queue, sights) for worker in workers)
+
+
+def tasks_on(hosts: Sequence[str], sights: Sights) -> dict[str, tuple[TaskRow, ...]]:
+    """The running tasks of these hosts, the oldest first, by host; two queries. Empty while they can't be seen."""
+    if not sights.tasks.seen:
+        return {}
+    found: dict[str, list[RunningTask]] = defaultdict(list)
+    rows = RunningTask.objects.filter(state="running", host_key__in=hosts)
+    for row in rows.order_by(F("started_at").asc(nulls_last=True), "key"):
+        found[row.host_key].append(row)
+    past = past_runs((row.dag_id, row.task_id) for rows_ in found.values() for row in rows_)
+    return {host: tuple(_task(row, past, sights.now) for row in rows_[:TASKS_SHOWN]) for host, rows_ in found.items()}
+
+
+def _task(row: RunningTask, past: Mapping[tuple[str, str], list[float]], now: datetime) -> TaskRow:
+    return TaskRow(
+        dag_id=row.dag_id,
+        task_id=row.task_id,
+        run_id=row.run_id,
+        map_index=row.map_index,
+        try_number=row.try_number,
+        pool=row.pool,
+        started_at=row.started_at,
+        ran_s=max(0.0, (now - row.started_at).total_seconds()) if row.started_at else None,
+        expected=expected_end(row.started_at, past.get((row.dag_id, row.task_id), []), now),
+    )
+
+
+def _row(
+    worker: Worker,
+    instance: Instance | None,
+    tasks: Mapping[str, tuple[TaskRow, ...]],
+    queue: str,
+    sights: Sights,
+) -> WorkerRow:
+    seen = sights.workers_seen
+    state, reason, was = State(worker.state), worker.reason, ""
+    if not seen:
+        was = "" if state is State.UNKNOWN else f"it was {state.replace('_', ' ')}"
+        state, reason = State.UNKNOWN, "; ".join(filter(None, (sights.workers_blind, was)))
+    live = seen and state not in (State.UNKNOWN, State.LOST)
+    up_at = instance.launched_at if instance else None
+    moments = [at for at in (worker.seen_at, worker.answered_at) if at]
+    return WorkerRow(
+        node=worker.node,
+        host=worker.host,
+        url=worker_url(queue, worker.node),
+        instance_id=worker.instance_id,
+        zone=worker.zone,
+        version=worker.version,
+        lifecycle=instance.lifecycle if instance and sights.compute.seen else "",
+        state=state,
+        status=Status.DEGRADED if worker.overdue and live else STATUS.get(state, Status.HEALTHY),
+        reason=reason,
+        remark=was if not seen else "" if state is State.IN_SERVICE else reason,
+        overdue=worker.overdue and live,
+        since=worker.state_since,
+        active=worker.active if live else None,
+        slots=worker.slots,
+        reserved=worker.reserved if live else None,
+        processed=worker.processed,
+        load1=worker.load1 if live else None,
+        pid=worker.pid,
+        consumes=tuple(worker.consumes) if worker.consumes is not None and sights.answers.seen else None,
+        serves=tuple(worker.serves),
+        tasks=tasks.get(worker.host_key, ()) if sights.tasks.seen else None,
+        seen_at=worker.seen_at,
+        seen_age_s=max(0.0, (sights.now - worker.seen_at).total_seconds()) if worker.seen_at else None,
+        answered_at=worker.answered_at,
+        up_at=up_at,
+        up_s=max(0.0, (sights.now - up_at).total_seconds()) if up_at else None,
+        as_of=max(moments) if moments else None,
+    )
