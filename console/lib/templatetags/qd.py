@@ -187,7 +187,7 @@ def fleetbar(
     draining: int = 0,
     lost: int = 0,
     baseline: int = 0,
-    desired: int = 0,
+    desired: int | None = 0,
     maximum: int = 0,
 ) -> dict[str, Any]:
     """One cell per worker up to the maximum; a grey tick at the baseline, a bright one at desired."""
@@ -199,7 +199,7 @@ def fleetbar(
         "baseline_x": baseline * tick - 4 if baseline else None,
         "desired_x": desired * tick - 4 if desired else None,
         "label": f"{in_service} in service, {launching} launching, {draining} draining, {lost} lost; "
-        f"baseline {baseline}, desired {desired}, max {maximum}",
+        f"baseline {baseline}, desired {'unknown' if desired is None else desired}, max {maximum}",
     }
 
 
