@@ -44,8 +44,11 @@ def readyz(request: HttpRequest) -> HttpResponse:
     sources: list[dict[str, Any]] = []
     faults = []
     database = _database_answers()
+    try:
+        sights = Source.objects.sights(timezone.now()) if database else {}
+    except DatabaseError:
+        database = False  # it answers, but has not our tables
     if database:
-        sights = Source.objects.sights(timezone.now())
         sources = [
             {"name": one.name, "seen": one.seen, "as_of": one.as_of, "age_s": one.age_s, "limit_s": one.limit_s}
             for one in sights.values()
@@ -53,7 +56,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
         if not any(one.seen for one in sights.values()):
             faults.append("nothing of the platform can be seen: do the console's worker and beat run?")
     else:
-        faults.append("the database is out of reach")
+        faults.append("the database is out of reach, or was never migrated")
     cache_answers = _redis_answers()
     if not cache_answers:
         faults.append("Redis is out of reach")

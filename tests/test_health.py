@@ -94,7 +94,10 @@ def test_it_is_blind_without_its_database(client: Client, seen: None, monkeypatc
         patched.setattr(connection, "cursor", away)
         answer = client.get("/readyz")
     assert answer.status_code == 503
-    assert (answer.json()["database"], answer.json()["reason"]) == (False, "the database is out of reach")
+    assert (answer.json()["database"], answer.json()["reason"]) == (
+        False,
+        "the database is out of reach, or was never migrated",
+    )
 
 
 def test_it_is_blind_without_redis(client: Client, seen: None, settings: Any) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient, Client
 
 from console.accounts.models import User
 from console.accounts.roles import Role
@@ -46,6 +47,18 @@ def test_no_answer_allows_inline_code(root: Client, path: str) -> None:
     assert "frame-ancestors 'none'" in policy
     assert "base-uri 'none'" in policy
     assert "form-action 'self'" in policy
+
+
+async def _get(path: str) -> Any:
+    return await AsyncClient().get(path)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/api/v1/none"])
+def test_answers_of_the_asgi_server_are_dressed_as_well(path: str) -> None:
+    answer = async_to_sync(_get)(path)
+    assert "unsafe" not in answer["Content-Security-Policy"]
+    assert answer["Cache-Control"] == "no-store"
+    assert answer["X-Request-ID"]
 
 
 def test_a_sane_request_id_of_the_proxy_is_kept_and_another_is_not(root: Client) -> None:

@@ -11,7 +11,7 @@ from django.contrib import messages
 from django.contrib.auth import logout, update_session_auth_hash
 from django.contrib.auth.forms import AuthenticationForm, PasswordChangeForm
 from django.contrib.auth.views import LoginView
-from django.db.models import QuerySet
+from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -84,8 +84,15 @@ def tokens(request: HttpRequest) -> HttpResponse:
             actor_of(request), user, role, form.cleaned_data["name"], now, now + life if life else None
         )
         form = TokenForm(user=user)
-    rows = [_row(token, now) for token in _visible(user)[:LISTED]]
-    context: dict[str, Any] = {"form": form, "text": text, "rows": rows, "everybody": user.can_administer, "now": now}
+    found = list(_visible(user).order_by(F("revoked_at").desc(nulls_first=True), "-created_at", "-pk")[: LISTED + 1])
+    context: dict[str, Any] = {
+        "form": form,
+        "text": text,
+        "rows": [_row(token, now) for token in found[:LISTED]],
+        "more": len(found) > LISTED,
+        "everybody": user.can_administer,
+        "now": now,
+    }
     status = HTTPStatus.UNPROCESSABLE_ENTITY if form.errors else HTTPStatus.OK
     return render(request, "accounts/tokens.html", context, status=status)
 

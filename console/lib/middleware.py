@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from inspect import iscoroutinefunction
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -64,7 +63,8 @@ def _identify(request: HttpRequest) -> None:
     request.request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex  # type: ignore[attr-defined]
     if request.path in PROBES:
         # Load balancers and Prometheus ask by address, which ALLOWED_HOSTS does not name. No probe uses the host.
-        request.META["HTTP_HOST"] = urlsplit(settings.BASE_URL).netloc or "localhost"
+        named = [host.lstrip(".") for host in settings.ALLOWED_HOSTS if host != "*"]
+        request.META["HTTP_HOST"] = named[0] if named else "localhost"
 
 
 def _dress(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from console.accounts import tokens
 from console.accounts.models import ApiToken, AuditEntry, User
@@ -86,6 +87,20 @@ def test_an_admin_sees_and_revokes_everybodys(client: Client) -> None:
     assert "bens" in client.get("/accounts/tokens/").content.decode()
     client.post(f"/accounts/tokens/{token.pk}/revoke/")
     assert ApiToken.objects.get().revoked_at is not None
+
+
+def test_a_long_list_shows_those_in_use_and_says_so(
+    client: Client, monkeypatch: pytest.MonkeyPatch, ada: User, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    monkeypatch.setattr("console.accounts.views.LISTED", 2)
+    for name in ("a", "b", "c", "d"):
+        token, _ = tokens.mint(ada, Role.VIEWER, name, timezone.now(), None)
+        if name in "cd":
+            ApiToken.objects.filter(pk=token.pk).update(revoked_at=timezone.now())
+    with django_assert_max_num_queries(12):
+        answer = client.get("/accounts/tokens/")
+    assert [row["token"].name for row in answer.context["rows"]] == ["b", "a"]
+    assert "manage.py token list" in answer.content.decode()
 
 
 def test_no_page_shows_a_hash(client: Client, ada: User) -> None:

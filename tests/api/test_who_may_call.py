@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
+from django.middleware.csrf import get_token
 from django.test import Client, RequestFactory
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -115,6 +117,15 @@ def test_a_change_by_session_needs_the_csrf_token(rf: RequestFactory) -> None:
         identify(request)
     assert refused.value.status == 403
     assert refused.value.code == "csrf"
+
+
+def test_a_change_by_session_with_it_goes_through(rf: RequestFactory) -> None:
+    first = rf.get("/")
+    secret = get_token(first)
+    request = rf.post("/api/v1/anything", HTTP_X_CSRFTOKEN=secret)
+    request.COOKIES[settings.CSRF_COOKIE_NAME] = first.META["CSRF_COOKIE"]
+    request.user = user_of(Role.OPERATOR)
+    assert identify(request).via == "session"
 
 
 def test_a_change_by_token_needs_no_csrf_token(rf: RequestFactory) -> None:

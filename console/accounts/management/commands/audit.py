@@ -41,9 +41,8 @@ class Command(BaseCommand):
         if head is None:
             self.stdout.write("The audit is empty.")
             return
-        self.stdout.write(
-            f"The audit holds: {head.seq} {'row' if head.seq == 1 else 'rows'}, chained. Its end: {head.seq}:{head.hash}"
-        )
+        rows = "1 row" if head.seq == 1 else f"{head.seq} rows"
+        self.stdout.write(f"The audit holds: {rows}, chained. Its end: {head.seq}:{head.hash}")
 
     def _noted(self, text: str | None) -> Head | None:
         if not text:
