@@ -63,7 +63,7 @@ class TaskRow:
     target_latency_s: float | None
     measured_at: datetime | None
     tables: int
-    late: int
+    late: int | None
     note: str
 
 
@@ -150,7 +150,7 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
     first = _first(_worst(view, found, 1))
     wanted = _matching(asked, view)
     shown = listing.pager(asked, wanted.count(), PAGE_SIZE)
-    rows = [table_row(table, view) for table in _ordered(wanted, asked)[shown.start : shown.start + PAGE_SIZE]]
+    rows = [table_row(table, view) for table in _ordered(wanted, asked, view)[shown.start : shown.start + PAGE_SIZE]]
     sparks = _sparks(rows, now)
     return FreshnessPage(
         status=Status.UNKNOWN if view.blind and found.total else found.status,
@@ -171,10 +171,10 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
             asked,
             [
                 ("", "All", found.total),
-                ("failing", "Failing", found.failing),
-                ("degraded", "Degraded", found.degraded),
+                ("failing", "Failing", None if view.blind else found.failing),
+                ("degraded", "Degraded", None if view.blind else found.degraded),
                 ("unknown", "Unknown", found.unknown),
-                ("healthy", "Fresh", found.fresh),
+                ("healthy", "Fresh", None if view.blind else found.fresh),
             ],
         ),
         pager=shown,
@@ -186,7 +186,7 @@ def lag_series(table: str) -> str:
     return f"table.{table}.lag_s"
 
 
-def task_row(task: TaskSnapshot, view: View, tables: int, late: int) -> TaskRow:
+def task_row(task: TaskSnapshot, view: View, tables: int, late: int | None) -> TaskRow:
     seen = view.replication.seen
     fresh = seen and latency_s(task.facts(), view.now) is not None
     if not seen:
@@ -252,7 +252,9 @@ def _matching(asked: Listing, view: View) -> TableQuerySet:
     return wanted.filter(status=asked.state)
 
 
-def _ordered(tables: TableQuerySet, asked: Listing) -> TableQuerySet:
+def _ordered(tables: TableQuerySet, asked: Listing, view: View) -> TableQuerySet:
+    if view.blind and asked.column in ("status", "lag"):  # all are the same: unknown
+        return tables.order_by("name")
     if asked.column == "status" and asked.falls:
         return tables.worst_first()
     field = {"name": "name", "status": "severity", "lag": "lag_s", "slo": "slo_s", "task": "task"}[asked.column]
@@ -277,7 +279,7 @@ def _tasks(view: View) -> tuple[TaskRow, ...]:
     rows = []
     for task in TaskSnapshot.objects.all():
         total, behind = counts.get(task.name, (0, 0))
-        rows.append(task_row(task, view, total, 0 if view.blind else behind))
+        rows.append(task_row(task, view, total, None if view.blind else behind))
     return tuple(rows)
 
 

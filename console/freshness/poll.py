@@ -11,7 +11,7 @@ from datetime import datetime
 from django.db import transaction
 
 from console.freshness.judge import judge, level, one_at_a_time, write
-from console.freshness.models import Found, OriginSnapshot, TableSnapshot, TaskSnapshot, of
+from console.freshness.models import Found, OriginSnapshot, TableSnapshot, TaskSnapshot
 from console.history import series
 from console.platform.declared import Declaration, TableDeclared, TaskDeclared
 from console.platform.ports import PlatformError, ReplicationPort, WarehousePort
@@ -43,7 +43,10 @@ _ARRIVED = ["arrived_found", "arrived_newest_at", "arrived_rows"]
 
 def sync(declared: Declaration) -> None:
     """A row for every declared table and none for others, before anything was read. One query when all is in place."""
-    wanted = {table.name: [getattr(of(table), field) for field in _DECLARED] for table in declared.tables}
+    wanted = {
+        table.name: [table.name.split(".", 1)[0], table.task, table.warehouse, table.column, table.slo_s]
+        for table in declared.tables
+    }
     found = {name: rest for name, *rest in TableSnapshot.objects.values_list("name", *_DECLARED)}
     changed = {name for name, values in wanted.items() if found.get(name) != values}
     gone = [name for name in found if name not in wanted]
