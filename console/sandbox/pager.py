@@ -57,10 +57,15 @@ class Pager(BaseHTTPRequestHandler):
         """Nothing: the file is the log."""
 
 
+class Server(ThreadingHTTPServer):
+    request_queue_size = 128  # pages come in bursts
+    daemon_threads = True
+
+
 def main() -> None:
     port, Pager.file = int(sys.argv[1]), Path(sys.argv[2])
     Pager.file.touch(mode=0o600)
-    ThreadingHTTPServer(("127.0.0.1", port), Pager).serve_forever()
+    Server(("127.0.0.1", port), Pager).serve_forever()
 
 
 if __name__ == "__main__":

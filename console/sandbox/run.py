@@ -23,7 +23,6 @@ from console.sandbox.ports import allocate, web_port
 from console.sandbox.process import Spec
 from console.sandbox.supervisor import Supervisor, cut, stop_signals
 
-
 KEEP_TASK_LOGS_S = 2 * 24 * 3600.0
 
 
