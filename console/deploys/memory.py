@@ -41,7 +41,7 @@ def _load_rollout(memory: Mapping[str, Any]) -> Rollout:
     fresh = [_load_fresh(one) for one in memory.get("fresh", ())]
     known["crew"] = load_crew(memory["crew"])
     known["fresh"] = {one.instance_id: one for one in fresh}
-    for name in ("old", "vanished"):
+    for name in ("old", "vanished", "replaced", "dropped"):
         known[name] = tuple(memory.get(name) or ())
     for name in ("surged_at", "versioned_at"):
         known[name] = _read(memory.get(name))

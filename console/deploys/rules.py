@@ -80,6 +80,8 @@ class Rollout:
     surges: int = 0
     versioned_at: datetime | None = None
     vanished: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()  # terminated so that the group launches another
+    dropped: tuple[str, ...] = ()  # terminated with the desired capacity going down
     done: bool = False
     waits: str = ""
 
@@ -310,9 +312,15 @@ class _Turn:
 
     def _decrement(self, drain: Drain) -> bool:
         """Whether this termination takes the desired capacity down; counts the replacement when it does not."""
-        if self.rollout.expected_new >= self.rollout.desired:
+        rollout, instance = self.rollout, drain.instance_id
+        # Decided once for each instance: a termination that is tried again must not count another replacement.
+        if instance in rollout.replaced or instance in rollout.dropped:
+            return instance in rollout.dropped
+        if rollout.expected_new >= rollout.desired:
+            self.rollout = replace(rollout, dropped=(*rollout.dropped, instance))
             return True
-        self.rollout = replace(self.rollout, expected_new=self.rollout.expected_new + 1)
+        replaced = (*rollout.replaced, instance)
+        self.rollout = replace(rollout, replaced=replaced, expected_new=rollout.expected_new + 1)
         return False
 
     # -- the group and the new ones ----------------------------------------------------------------------------------
