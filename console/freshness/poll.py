@@ -61,8 +61,6 @@ def sync(declared: Declaration) -> None:
             unique_fields=["name"],
             update_fields=_DECLARED,
         )
-        TaskSnapshot.objects.exclude(name__in=[task.name for task in declared.tasks]).delete()
-        OriginSnapshot.objects.exclude(name__in=[source.name for source in declared.sources]).delete()
 
 
 def at_origin(table: TableDeclared) -> tuple[str, str, str]:
@@ -109,6 +107,7 @@ def save_replication(results: Sequence[TaskResult], as_of: datetime) -> None:
         unique_fields=["name"],
         update_fields=[field.name for field in TaskSnapshot._meta.fields if field.name != "name"],
     )
+    TaskSnapshot.objects.exclude(name__in=[result.declared.name for result in results]).delete()
     statistics = {
         f"{result.declared.source}.{row.schema}.{row.table}": (result.declared.name, row)
         for result in results
@@ -269,5 +268,6 @@ def save_origins(results: Sequence[OriginResult], as_of: datetime) -> None:
         unique_fields=["name"],
         update_fields=["as_of", "server_at", "failing_since", "error", "remedy", "unsupported"],
     )
+    OriginSnapshot.objects.exclude(name__in=[result.name for result in results]).delete()
     changed |= {row.name: row for row in judge(rows, as_of, {ORIGINS.name})}
     write(list(changed.values()), _ORIGIN)

@@ -221,7 +221,7 @@ def test_polls_take_the_same_queries_however_many_tables(
     made.level(now, many)
     at = now + timedelta(seconds=5)
     newest: dict[str, datetime | None] = {table.name: at for table in many}
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         save_origins([OriginResult("shop", made.evidence(at, newest))], at)
     with django_assert_num_queries(6):
         save_warehouse(made.evidence(at, newest), at)
