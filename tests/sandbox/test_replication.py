@@ -90,13 +90,10 @@ class Pair:
             time.sleep(0.2)
 
     def caught_up(self) -> bool:
-        row = self.aws.tables.get("orders", {})
+        states = {row["TableState"] for row in self.aws.tables.values()}
         source = int(self.sql("SELECT count(*) FROM orders")[0][0])
-        return (
-            row.get("TableState") == "Table completed"
-            and self.count() == source
-            and self.aws.values.get("CDCIncomingChanges") == 0
-        )
+        pending = self.aws.values.get("CDCIncomingChanges")
+        return states == {"Table completed"} and self.count() == source and pending == 0
 
 
 @pytest.fixture(scope="module")
