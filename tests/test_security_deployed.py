@@ -39,6 +39,16 @@ def test_cookies_are_for_https_only() -> None:
     assert shown.stdout.split() == ["True", "True", "__Host-quarterdeck-0-session", "True"]
 
 
+def test_passwords_are_hashed_at_djangos_price() -> None:
+    code = (
+        "import django; django.setup(); from django.contrib.auth.hashers import make_password; "
+        "print(make_password('x' * 12).split('$')[1:4])"
+    )
+    shown = run("-c", code, DJANGO_SETTINGS_MODULE="console.settings", **PRODUCTION)
+    assert "'argon2id'" in shown.stdout
+    assert "m=102400,t=2" in shown.stdout
+
+
 def test_an_address_that_is_not_answered_is_said() -> None:
     checked = run("manage.py", "check", **PRODUCTION | {"ALLOWED_HOSTS": "other.example.com"})
     assert "quarterdeck.W001" in checked.stdout + checked.stderr

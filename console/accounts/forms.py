@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from console.accounts import audit, lockout
 from console.accounts.actor import Actor, client_ip
 from console.accounts.models import ROLES, User
 from console.accounts.roles import Role
-from console.lib.words import duration
+from console.lib.words import count
 
 UNKNOWN = "(no such account)"
 
@@ -36,7 +37,7 @@ class SignInForm(AuthenticationForm):
         attempt = lockout.count(name, ip, timezone.now())
         if attempt.wait_s > 0:
             self.wait_s = attempt.wait_s
-            wait = duration(max(60.0, attempt.wait_s))
+            wait = count(math.ceil(attempt.wait_s / 60), "minute")
             raise ValidationError(f"Too many failed sign-ins. Try again in {wait}.", code="locked")
         try:
             cleaned: dict[str, Any] = super().clean()
