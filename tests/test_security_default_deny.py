@@ -40,7 +40,7 @@ PATHS = sorted({example(route) for route in walk(get_resolver().url_patterns)})
 
 
 def test_the_walk_sees_the_console() -> None:
-    assert {"/audit/", "/admin/", "/api/v1/me", "/metrics", "/accounts/tokens/1/revoke/"} <= set(PATHS)
+    assert {"/", "/audit/", "/admin/", "/api/v1/me", "/metrics", "/accounts/tokens/1/revoke/"} <= set(PATHS)
     assert len(PATHS) > 30
 
 
