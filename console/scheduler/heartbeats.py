@@ -82,10 +82,10 @@ def pulses(
             continue
         skew_s = 0.0
         ahead_s = (job.heartbeat_at - as_of).total_seconds()
-        behind_s = (before_as_of - job.heartbeat_at).total_seconds() if old and before_as_of else 0.0
+        behind_s = (before_as_of - job.heartbeat_at).total_seconds() if before_as_of else 0.0
         if ahead_s > SKEW_S:
             skew_s = -ahead_s
-        elif behind_s > SKEW_S:
+        elif behind_s > SKEW_S and old and old.heartbeat_at < job.heartbeat_at:
             skew_s = behind_s
         elif old and old.skew_s > 0 and -ahead_s <= old.skew_s + LATE_S:
             skew_s = old.skew_s  # the readings lay too far apart to tell: what was known still explains it

@@ -12,7 +12,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django.fixtures import Settings
 
 from console.accounts.roles import Role
 from console.datastores.models import Change, Datastore
@@ -94,7 +94,7 @@ def test_an_unknown_name_is_answered_with_the_nearest() -> None:
 
 
 @pytest.fixture
-def declared_none(settings: SettingsWrapper, tmp_path: Any) -> Iterator[None]:
+def declared_none(settings: Settings, tmp_path: Any) -> Iterator[None]:
     text = Path(settings.PLATFORM_FILE).read_text()
     path = tmp_path / "platform.yaml"
     path.write_text(text[: text.index("datastores:")])
