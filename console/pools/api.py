@@ -1,13 +1,20 @@
-"""GET /api/v1/pools and /api/v1/pools/NAME."""
+"""GET /api/v1/pools, and GET, PUT, DELETE /api/v1/pools/NAME."""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Router
+from ninja import Router, Status
+from pydantic import StrictInt
 
-from console.lib.api import Remembered, not_found
+from console.accounts.api_auth import operator
+from console.lib.api import Change, Problem, Remembered, not_found
+from console.operations.schemas import OperationOut, submitted
 from console.platform.rules import Sight
+from console.pools.edit_kind import Stale
 from console.pools.pages import PoolRow, pool_rows
 
 router = Router(tags=["pools"])
@@ -36,6 +43,28 @@ class PoolOut(Remembered):
     drift: None
 
 
+class PoolEdit(Change):
+    """New settings of a pool; what is left out stays. `revision` is the one you looked at, "" for a new pool.
+
+    With `until` it is an override that reverts by itself at that time. `plan` is the id of a preflight you were shown.
+    """
+
+    slots: StrictInt
+    description: str | None = None
+    include_deferred: bool | None = None
+    revision: str = ""
+    until: datetime | None = None
+    plan: str | None = None
+
+
+class PoolRemoval(Change):
+    """Never `default_pool`; one in use only with `override`."""
+
+    revision: str
+    override: bool = False
+    plan: str | None = None
+
+
 @router.get("", response=list[PoolOut], summary="Airflow's pools and who waits for them")
 def pools(request: HttpRequest) -> list[PoolOut]:
     rows, sight = pool_rows(timezone.now())
@@ -49,6 +78,32 @@ def pool(request: HttpRequest, name: str) -> PoolOut:
     if row is None:
         not_found("pool", name, [row.name for row in rows])
     return _out(row, sight)
+
+
+@router.put("/{path:name}", response={202: OperationOut}, auth=operator, summary="Make or change a pool")
+def put_pool(request: HttpRequest, name: str, body: PoolEdit) -> Status[dict[str, Any]]:
+    sent = body.model_dump(exclude={"reason", "plan"}) | {"name": name, "action": "put"}
+    return _submitted(request, sent, body.reason, body.plan)
+
+
+@router.delete("/{path:name}", response={202: OperationOut}, auth=operator, summary="Remove a pool")
+def delete_pool(request: HttpRequest, name: str, body: PoolRemoval) -> Status[dict[str, Any]]:
+    sent = body.model_dump(exclude={"reason", "plan"}) | {"name": name, "action": "delete"}
+    return _submitted(request, sent, body.reason, body.plan)
+
+
+def _submitted(request: HttpRequest, sent: dict[str, Any], reason: str, plan: str | None) -> Status[dict[str, Any]]:
+    try:
+        return submitted(request, "pool", sent, reason=reason, plan=plan)
+    except Stale as stale:
+        row = stale.current
+        current = row and {
+            "revision": row.revision,
+            "slots": row.slots,
+            "description": row.description,
+            "include_deferred": row.include_deferred,
+        }
+        raise Problem(409, str(stale), code="stale-revision", yours=stale.yours or None, current=current) from stale
 
 
 def _out(row: PoolRow, sight: Sight) -> PoolOut:
