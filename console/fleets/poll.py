@@ -263,8 +263,12 @@ def save_compute(reading: Sequence[GroupReading], at: datetime) -> None:
     """Declared groups and their instances; one that left its group is remembered as gone."""
     groups = {group.name: group for group in reading}
     before = GroupSnapshot.objects.in_bulk()
-    for fleet in declaration().fleets:
-        _save_group(fleet.group, groups.get(fleet.group), before.get(fleet.group), at)
+    GroupSnapshot.objects.bulk_create(
+        [_group(name, groups.get(name), before.get(name), at) for name in sorted(set(declared_groups()))],
+        update_conflicts=True,
+        unique_fields=["name"],
+        update_fields=[field.name for field in GroupSnapshot._meta.concrete_fields if not field.primary_key],
+    )
     rows = Instance.objects.in_bulk()
     seen: dict[str, Instance] = {}
     for group in reading:
@@ -286,20 +290,18 @@ def save_compute(reading: Sequence[GroupReading], at: datetime) -> None:
         Instance.objects.filter(gone_at__lt=at - timedelta(days=7)).delete()
 
 
-def _save_group(name: str, group: GroupReading | None, before: GroupSnapshot | None, at: datetime) -> None:
+def _group(name: str, group: GroupReading | None, before: GroupSnapshot | None, at: datetime) -> GroupSnapshot:
     desired = group.desired if group else None
     moved = before is None or before.desired != desired
-    GroupSnapshot.objects.update_or_create(
+    return GroupSnapshot(
         name=name,
-        defaults={
-            "present": group is not None,
-            "minimum": group.minimum if group else None,
-            "maximum": group.maximum if group else None,
-            "desired": desired,
-            "version": (group.version or "") if group else "",
-            "desired_changed_at": at if moved or before is None else before.desired_changed_at,
-            "as_of": at,
-        },
+        present=group is not None,
+        minimum=group.minimum if group else None,
+        maximum=group.maximum if group else None,
+        desired=desired,
+        version=kept((group.version or "") if group else ""),
+        desired_changed_at=at if moved or before is None else before.desired_changed_at,
+        as_of=at,
     )
 
 

@@ -269,7 +269,7 @@ def _undeclared(f: Facts) -> Verdict | None:
 
 
 RULES: tuple[Callable[[Facts], Verdict | None], ...] = (
-    _no_workers, _all_lost, _stuck, _lost, _starving, _at_max_growing, _not_started, _overdue, _below_baseline,
+    _stuck, _no_workers, _all_lost, _lost, _starving, _at_max_growing, _not_started, _overdue, _below_baseline,
     _ghosts, _no_group, _unseen, _undeclared,
 )  # fmt: skip
 """By severity; the first that applies is the verdict."""
