@@ -191,6 +191,7 @@ LOGGING = {
         "celery.beat": {"level": "WARNING"},
         "redbeat": {"level": "WARNING"},
         "httpx": {"level": "WARNING"},
+        "django.security.DisallowedHost": {"level": "CRITICAL"},  # a traceback for every scanner
         "botocore": {"level": "WARNING"},
     },
 }

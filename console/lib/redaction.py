@@ -46,10 +46,12 @@ def redact(text: str) -> str:
 
 
 class RedactedRecord(logging.LogRecord):
-    """A log record whose message and traceback are redacted before any handler sees them."""
+    """A log record whose message, arguments and traceback are redacted before any handler sees them."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if isinstance(self.args, tuple):  # uvicorn's access log formats these by itself
+            self.args = tuple(redact(arg) if isinstance(arg, str) else arg for arg in self.args)
         if self.exc_info and self.exc_info[0] is not None:
             # Formatters take a traceback that is already text as it is.
             self.exc_text = redact("".join(traceback.format_exception(*self.exc_info)).rstrip("\n"))

@@ -83,6 +83,13 @@ def test_records_are_made_redacted_for_every_handler(heard: Any) -> None:
     assert "calling with" in stream.getvalue()
 
 
+def test_arguments_too_for_formatters_that_use_them() -> None:
+    """uvicorn's access log does not ask for the message."""
+    record = logging.getLogRecordFactory()("uvicorn.access", 20, "f.py", 1, '%s "%s"', ("::1", f"/x?t={JWT}"), None)
+    assert "eyJ" not in str(record.args)
+    assert record.getMessage() == f'::1 "/x?t={GONE}"'
+
+
 def test_tracebacks_too(heard: Any) -> None:
     logger, stream = heard
     try:
