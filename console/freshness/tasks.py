@@ -1,4 +1,4 @@
-"""When: Celery tasks of freshness. Each source is polled on its own."""
+"""When: Celery tasks of freshness. Each source is polled on its own, and none where nothing is declared."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ from console.platform.sources import ORIGINS, REPLICATION, WAREHOUSE
 def poll_replication() -> None:
     declared = declaration()
     sync(declared)
+    if not declared.tasks:
+        return
     take(
         REPLICATION,
         lambda: read_replication(connect.replication(), declared.tasks, timezone.now()),
@@ -35,6 +37,8 @@ def poll_replication() -> None:
 def poll_warehouse() -> None:
     declared = declaration()
     sync(declared)
+    if not declared.tables:
+        return
     tables = [(table.name, table.warehouse, table.column) for table in declared.tables]
     take(WAREHOUSE, lambda: connect.warehouse().evidence(tables), save_warehouse)
 
@@ -43,6 +47,8 @@ def poll_warehouse() -> None:
 def poll_origins() -> None:
     declared = declaration()
     sync(declared)
+    if not declared.sources:
+        return
     tables = {
         source.name: [at_origin(table) for table in declared.tables if table.name.split(".", 1)[0] == source.name]
         for source in declared.sources
