@@ -1,0 +1,156 @@
+"""One whole sandbox for all journeys: real Airflow, real workers, the console on top.
+
+`JOURNEY_SANDBOX_HOME=.sandbox` uses one that runs already (and leaves it running); it must be one that may be broken.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from console.sandbox.home import REPOSITORY
+from tests.services import free_port
+
+START_WITHIN_S = 300
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox."""
+
+    home: Path
+    process: subprocess.Popen[bytes] | None = None
+    ready_after_s: float = 0.0
+
+    @property
+    def env(self) -> dict[str, str]:
+        """What `. $SANDBOX_HOME/env` gives."""
+        text = subprocess.run(
+            ["sh", "-c", f". {self.home}/env && env -0"], env={"PATH": os.defpath}, capture_output=True, check=True
+        ).stdout.decode()
+        return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+
+    @property
+    def url(self) -> str:
+        return self.env["BASE_URL"]
+
+    @property
+    def output(self) -> str:
+        return (self.home.parent / "output").read_text()
+
+    def token(self, role: str) -> str:
+        return (self.home / "tokens" / role).read_text().strip()
+
+    def processes(self) -> dict[str, dict[str, Any]]:
+        """`processes.json`."""
+        return dict(json.loads((self.home / "processes.json").read_text()))
+
+    def client(self, role: str = "viewer") -> httpx.Client:
+        """Calls of the console's API, as this role: `client.get("fleets")`."""
+        return httpx.Client(
+            base_url=f"{self.url}/api/v1/", headers={"Authorization": f"Bearer {self.token(role)}"}, timeout=10
+        )
+
+    def get(self, path: str, role: str = "viewer") -> Any:
+        """The JSON of a GET of the console's API. Raises on anything but 200."""
+        with self.client(role) as client:
+            return client.get(path).raise_for_status().json()
+
+    def airflow(self, method: str, path: str, body: object | None = None) -> Any:
+        """A call of Airflow's own REST API: what the console's figures are held against."""
+        env = self.env
+        with httpx.Client(base_url=env["AIRFLOW_URL"], timeout=30) as client:
+            who = {"username": env["AIRFLOW_USERNAME"], "password": env["AIRFLOW_PASSWORD"]}
+            token = client.post("/auth/token", json=who).raise_for_status().json()["access_token"]
+            answer = client.request(
+                method, f"/api/v2{path}", json=body, headers={"Authorization": f"Bearer {token}"}
+            ).raise_for_status()
+            return answer.json() if answer.content else None
+
+    def manage(self, *arguments: str, expect: int = 0) -> str:
+        """`manage.py …` in the sandbox's environment; its output."""
+        done = subprocess.run(
+            [sys.executable, "manage.py", *arguments], env={**os.environ, **self.env}, cwd=REPOSITORY,
+            capture_output=True, text=True, timeout=180,
+        )  # fmt: skip
+        assert done.returncode == expect, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def tell(self, *arguments: str) -> str:
+        """`python -m console.sandbox …`, which is `manage.py sandbox …` without Django; its output."""
+        done = subprocess.run(
+            [sys.executable, "-m", "console.sandbox", *arguments], env={**os.environ, **self.env}, cwd=REPOSITORY,
+            capture_output=True, text=True, timeout=180,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def break_(self, fault: str, *target: str) -> str:
+        return self.tell("break", fault, *target)
+
+    def mend(self, fault: str, *target: str) -> str:
+        return self.tell("mend", fault, *target)
+
+    def wait(self, true: Callable[[], Any], within_s: float, what: str = "it") -> Any:
+        """The first true value of `true()`, asked every half second. Fails after `within_s` seconds."""
+        deadline = time.monotonic() + within_s
+        last: object = None
+        while time.monotonic() < deadline:
+            try:
+                last = true()
+                if last:
+                    return last
+            except (httpx.HTTPError, KeyError, OSError, ValueError) as error:
+                last = error
+            time.sleep(0.5)
+        raise AssertionError(f"{what} did not become true within {within_s} s; last: {last!r}")
+
+
+def start(home: Path, port: int) -> Sandbox:
+    """Start one as `make run` does and wait until it says that it is ready."""
+    began = time.monotonic()
+    home.parent.mkdir(parents=True, exist_ok=True)
+    with (home.parent / "output").open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "console.sandbox", "run"],
+            env={**os.environ, "SANDBOX_HOME": str(home), "PORT": str(port)},
+            cwd=REPOSITORY, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
+        )  # fmt: skip
+    sandbox = Sandbox(home, process)
+    while "Quarterdeck is ready: " not in sandbox.output:
+        assert process.poll() is None, sandbox.output
+        if time.monotonic() - began > START_WITHIN_S:
+            process.terminate()
+            process.wait(60)
+            raise AssertionError(f"not ready within {START_WITHIN_S} s:\n{sandbox.output}")
+        time.sleep(0.25)
+    sandbox.ready_after_s = time.monotonic() - began
+    return sandbox
+
+
+@pytest.fixture(scope="session")
+def sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandbox]:
+    """A sandbox that runs; a journey that breaks something mends it again."""
+    running = os.environ.get("JOURNEY_SANDBOX_HOME")
+    if running:
+        yield Sandbox(Path(running).resolve())
+        return
+    folder = tmp_path_factory.mktemp("sandbox")
+    made = start(folder / "home", free_port())
+    yield made
+    assert made.process is not None
+    if made.process.poll() is None:
+        made.process.terminate()
+        made.process.wait(60)
+    shutil.rmtree(folder, ignore_errors=True)
