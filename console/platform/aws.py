@@ -61,14 +61,27 @@ class Clients:
             return self._made[service]
 
 
-def pages(
-    clients: Clients, service: str, operation: str, action: str, budget: Budget, **arguments: Any
+def rows(
+    clients: Clients,
+    service: str,
+    operation: str,
+    action: str,
+    key: str,
+    budget: Budget,
+    *,
+    leave: frozenset[str] = frozenset(),
+    **arguments: Any,
 ) -> Iterator[dict[str, Any]]:
-    """Each page of an answer, within the budget."""
+    """Each row under `key`, over all pages of an answer, within the budget.
+
+    An answer without that key is malformed, not empty: boto3 reads even a web page as a success without content.
+    """
     paginator = clients(service).get_paginator(operation)
-    with reported(service, action):
+    with reported(service, action, leave=leave):
         for page in paginator.paginate(**arguments):
-            yield page
+            if key not in page:
+                raise _malformed(service, action, f"without {key}")
+            yield from page[key]
             budget.spend(0)
 
 
@@ -180,10 +193,15 @@ def _transport_error(service: str, action: str, error: Exception) -> PlatformErr
         return PlatformError(
             system, "unavailable", f"the connection to {system}{where} broke", remedy="It is tried again."
         )
+    return _malformed(service, action, f"with something unexpected ({type(error).__name__})")
+
+
+def _malformed(service: str, action: str, what: str) -> PlatformError:
+    system = _system(service)
     return PlatformError(
         system,
         "malformed",
-        f"{system}{where} answered {action} with something unexpected ({type(error).__name__})",
+        f"{system} answered {action} {what}",
         remedy="Is it AWS that answers there (a proxy, a stand-in without this call)?",
     )
 

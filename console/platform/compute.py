@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from console.platform.aws import POLL_S, Clients, chunks, pages, reported, utc
+from console.platform.aws import POLL_S, Clients, chunks, reported, rows, utc
 from console.platform.budget import Budget
 from console.platform.ports import PlatformError
 from console.platform.readings import GroupReading, InstanceReading
@@ -29,15 +29,16 @@ class Compute:
         budget = Budget(SYSTEM, self._poll_s)
         groups: dict[str, dict[str, Any]] = {}
         for some in chunks(list(dict.fromkeys(names)), GROUPS_PER_CALL):
-            for page in pages(
+            for group in rows(
                 self._clients,
                 "autoscaling",
                 "describe_auto_scaling_groups",
                 "autoscaling:DescribeAutoScalingGroups",
+                "AutoScalingGroups",
                 budget,
                 AutoScalingGroupNames=some,
             ):
-                groups.update({group["AutoScalingGroupName"]: group for group in page["AutoScalingGroups"]})
+                groups[group["AutoScalingGroupName"]] = group
         found = [groups[name] for name in dict.fromkeys(names) if name in groups]
         machines = self._machines([row["InstanceId"] for group in found for row in group.get("Instances", [])], budget)
         versions = self._symbolic_versions(found, budget)
@@ -105,16 +106,16 @@ class Compute:
         """EC2's record of each instance. By filter, not by id: one id that has just vanished would fail the call."""
         found: dict[str, dict[str, Any]] = {}
         for some in chunks(ids, INSTANCES_PER_CALL):
-            for page in pages(
+            for reservation in rows(
                 self._clients,
                 "ec2",
                 "describe_instances",
                 "ec2:DescribeInstances",
+                "Reservations",
                 budget,
                 Filters=[{"Name": "instance-id", "Values": some}],
             ):
-                for reservation in page.get("Reservations", []):
-                    found.update({row["InstanceId"]: row for row in reservation.get("Instances", [])})
+                found.update({row["InstanceId"]: row for row in reservation.get("Instances", [])})
         return found
 
     def _symbolic_versions(self, groups: Iterable[dict[str, Any]], budget: Budget) -> dict[tuple[str, str], str]:
@@ -123,17 +124,17 @@ class Compute:
         symbolic = {t["LaunchTemplateId"] for t in templates if str(t.get("Version", "")).startswith("$")}
         versions: dict[tuple[str, str], str] = {}
         for some in chunks(sorted(symbolic), INSTANCES_PER_CALL):
-            for page in pages(
+            for row in rows(
                 self._clients,
                 "ec2",
                 "describe_launch_templates",
                 "ec2:DescribeLaunchTemplates",
+                "LaunchTemplates",
                 budget,
                 LaunchTemplateIds=some,
             ):
-                for row in page.get("LaunchTemplates", []):
-                    versions[(row["LaunchTemplateId"], "$Latest")] = str(row.get("LatestVersionNumber", ""))
-                    versions[(row["LaunchTemplateId"], "$Default")] = str(row.get("DefaultVersionNumber", ""))
+                versions[(row["LaunchTemplateId"], "$Latest")] = str(row.get("LatestVersionNumber", ""))
+                versions[(row["LaunchTemplateId"], "$Default")] = str(row.get("DefaultVersionNumber", ""))
         return versions
 
 

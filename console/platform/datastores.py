@@ -7,7 +7,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from console.platform.aws import POLL_S, Clients, pages, reported
+from console.platform.aws import POLL_S, Clients, rows
 from console.platform.budget import Budget
 from console.platform.readings import DatastoreReading
 
@@ -36,46 +36,50 @@ class Datastores:
         return tuple(reading for reading in found if reading)
 
     def _one(self, id: str, kind: str, identifier: str, budget: Budget) -> DatastoreReading | None:
-        budget.spend(0)
         if kind == "elasticache":
-            group = self._described("elasticache", "describe_replication_groups", ReplicationGroupId=identifier)
+            action = "elasticache:DescribeReplicationGroups"
+            group = self._described(
+                kind,
+                "describe_replication_groups",
+                action,
+                "ReplicationGroups",
+                budget,
+                ReplicationGroupId=identifier,
+            )
             return _cache(id, identifier, group) if group else None
-        instance = self._described("rds", "describe_db_instances", DBInstanceIdentifier=identifier)
+        action = "rds:DescribeDBInstances"
+        instance = self._described(
+            "rds", "describe_db_instances", action, "DBInstances", budget, DBInstanceIdentifier=identifier
+        )
         if instance:
             return _instance(id, identifier, instance)
-        cluster = self._described("rds", "describe_db_clusters", DBClusterIdentifier=identifier)
+        action = "rds:DescribeDBClusters"
+        cluster = self._described(
+            "rds", "describe_db_clusters", action, "DBClusters", budget, DBClusterIdentifier=identifier
+        )
         return _cluster(id, identifier, cluster, self._zones(identifier, budget)) if cluster else None
 
-    def _described(self, service: str, operation: str, **arguments: str) -> dict[str, Any] | None:
+    def _described(
+        self, service: str, operation: str, action: str, key: str, budget: Budget, **arguments: str
+    ) -> dict[str, Any] | None:
         """The one thing that is asked for, None where AWS says that it does not exist."""
-        action = (
-            service
-            + ":"
-            + "".join(word.upper() if word == "db" else word.capitalize() for word in operation.split("_"))
-        )
         try:
-            with reported(service, action, leave=_ABSENT):
-                answer = getattr(self._clients(service), operation)(**arguments)
+            return next(rows(self._clients, service, operation, action, key, budget, leave=_ABSENT, **arguments), None)
         except ClientError:
             return None
-        rows = next((value for key, value in answer.items() if isinstance(value, list)), [])
-        return rows[0] if rows else None
 
     def _zones(self, cluster: str, budget: Budget) -> dict[str, str]:
         """The zone of each member of a cluster."""
-        found = pages(
+        members = rows(
             self._clients,
             "rds",
             "describe_db_instances",
             "rds:DescribeDBInstances",
+            "DBInstances",
             budget,
             Filters=[{"Name": "db-cluster-id", "Values": [cluster]}],
         )
-        return {
-            row["DBInstanceIdentifier"]: row.get("AvailabilityZone") or ""
-            for page in found
-            for row in page.get("DBInstances", [])
-        }
+        return {row["DBInstanceIdentifier"]: row.get("AvailabilityZone") or "" for row in members}
 
 
 def _instance(id: str, identifier: str, row: dict[str, Any]) -> DatastoreReading:

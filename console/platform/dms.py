@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from console.platform.aws import POLL_S, Clients, chunks, pages, utc
+from console.platform.aws import POLL_S, Clients, chunks, rows, utc
 from console.platform.budget import Budget
 from console.platform.readings import ReplicationTaskReading, TableStatistics
 
@@ -37,19 +37,20 @@ class Replication:
         if not identifiers:
             return ()
         budget = Budget(SYSTEM, self._poll_s)
-        rows: dict[str, dict[str, Any]] = {}
+        tasks: dict[str, dict[str, Any]] = {}
         for some in chunks(list(dict.fromkeys(identifiers)), TASKS_PER_CALL):
-            for page in pages(
+            for row in rows(
                 self._clients,
                 "dms",
                 "describe_replication_tasks",
                 "dms:DescribeReplicationTasks",
+                "ReplicationTasks",
                 budget,
                 Filters=[{"Name": "replication-task-id", "Values": some}],
                 WithoutSettings=True,
             ):
-                rows.update({row["ReplicationTaskIdentifier"]: row for row in page.get("ReplicationTasks", [])})
-        found = [rows[name] for name in dict.fromkeys(identifiers) if name in rows]
+                tasks[row["ReplicationTaskIdentifier"]] = row
+        found = [tasks[name] for name in dict.fromkeys(identifiers) if name in tasks]
         points = self._metrics(found, now, budget)
         return tuple(_task(row, points.get(row["ReplicationTaskArn"], {})) for row in found)
 
@@ -58,51 +59,50 @@ class Replication:
         budget = Budget(SYSTEM, self._poll_s)
         return tuple(
             _table(arn, row)
-            for page in pages(
+            for row in rows(
                 self._clients,
                 "dms",
                 "describe_table_statistics",
                 "dms:DescribeTableStatistics",
+                "TableStatistics",
                 budget,
                 ReplicationTaskArn=arn,
                 PaginationConfig={"PageSize": 500},
             )
-            for row in page.get("TableStatistics", [])
         )
 
-    def _metrics(self, rows: Sequence[dict[str, Any]], now: datetime, budget: Budget) -> dict[str, Points]:
+    def _metrics(self, tasks: Sequence[dict[str, Any]], now: datetime, budget: Budget) -> dict[str, Points]:
         """The newest points of each task, by its ARN, in as few calls as CloudWatch allows."""
-        names = self._instance_names({row["ReplicationInstanceArn"] for row in rows}, budget)
+        names = self._instance_names({task["ReplicationInstanceArn"] for task in tasks}, budget)
         asked: dict[str, tuple[str, str]] = {}  # query id → (task's ARN, metric)
         queries = []
-        for number, row in enumerate(rows):
-            instance = names.get(row["ReplicationInstanceArn"])
+        for number, task in enumerate(tasks):
+            instance = names.get(task["ReplicationInstanceArn"])
             if instance is None:
                 continue
             for metric in METRICS:
                 key = f"t{number}_{metric.lower()}"
-                asked[key] = (row["ReplicationTaskArn"], metric)
-                queries.append(_query(key, metric, instance, row["ReplicationTaskArn"].rsplit(":", 1)[-1]))
+                asked[key] = (task["ReplicationTaskArn"], metric)
+                queries.append(_query(key, metric, instance, task["ReplicationTaskArn"].rsplit(":", 1)[-1]))
         points: dict[str, Points] = {}
         for start in range(0, len(queries), QUERIES_PER_CALL):
-            for page in pages(
+            for result in rows(
                 self._clients,
                 "cloudwatch",
                 "get_metric_data",
                 "cloudwatch:GetMetricData",
+                "MetricDataResults",
                 budget,
                 MetricDataQueries=queries[start : start + QUERIES_PER_CALL],
                 StartTime=now - LOOK_BACK,
                 EndTime=now + timedelta(minutes=1),  # the minute that has begun
                 ScanBy="TimestampDescending",
             ):
-                for result in page.get("MetricDataResults", []):
-                    arn, metric = asked[result["Id"]]
-                    for at, value in zip(result.get("Timestamps", []), result.get("Values", []), strict=False):
-                        moment = utc(at)
-                        known = points.setdefault(arn, {}).get(metric)
-                        if moment and (known is None or moment > known[0]):
-                            points[arn][metric] = (moment, float(value))
+                arn, metric = asked[result["Id"]]
+                newest = _newest(result)
+                known = points.setdefault(arn, {}).get(metric)
+                if newest and (known is None or newest[0] > known[0]):
+                    points[arn][metric] = newest
         return points
 
     def _instance_names(self, arns: set[str], budget: Budget) -> dict[str, str]:
@@ -112,16 +112,16 @@ class Replication:
             known = {arn: name for arn, (until, name) in self._instances.items() if until > moment}
         absent = sorted(arns - set(known))
         for some in chunks(absent, TASKS_PER_CALL):
-            for page in pages(
+            for row in rows(
                 self._clients,
                 "dms",
                 "describe_replication_instances",
                 "dms:DescribeReplicationInstances",
+                "ReplicationInstances",
                 budget,
                 Filters=[{"Name": "replication-instance-arn", "Values": some}],
             ):
-                for row in page.get("ReplicationInstances", []):
-                    known[row["ReplicationInstanceArn"]] = row["ReplicationInstanceIdentifier"]
+                known[row["ReplicationInstanceArn"]] = row["ReplicationInstanceIdentifier"]
         with self._lock:
             for arn in absent:
                 if arn in known:
@@ -146,6 +146,11 @@ def _query(key: str, metric: str, instance: str, task: str) -> dict[str, Any]:
             "Stat": "Maximum",
         },
     }
+
+
+def _newest(result: dict[str, Any]) -> tuple[datetime, float] | None:
+    points = zip(result.get("Timestamps", []), result.get("Values", []), strict=False)
+    return max(((utc(at) or at, float(value)) for at, value in points), default=None)
 
 
 def _task(row: dict[str, Any], points: Points) -> ReplicationTaskReading:

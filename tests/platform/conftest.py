@@ -14,6 +14,7 @@ import pytest
 from console.platform.airflow import Airflow
 from console.platform.broker import Broker
 from console.platform.declared import AirflowDeclared, BrokerDeclared
+from tests.platform.aws_server import AwsServer
 from tests.platform.fake_airflow import FakeAirflow
 from tests.platform.redis_server import RedisServer
 
@@ -80,3 +81,18 @@ def redis_server() -> Iterator[RedisServer]:
 @pytest.fixture
 def broker(redis_server: RedisServer) -> Broker:
     return Broker(declared_broker(redis_server.url), connect_s=0.5, answer_s=0.5)
+
+
+@pytest.fixture(scope="session")
+def aws_server() -> Iterator[AwsServer]:
+    server = AwsServer()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def aws(aws_server: AwsServer, monkeypatch: pytest.MonkeyPatch) -> AwsServer:
+    """An empty AWS account, which AWS_ENDPOINT_URL leads to."""
+    aws_server.reset()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", aws_server.url)
+    return aws_server

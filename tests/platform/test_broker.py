@@ -74,7 +74,7 @@ class Fleet:
         )
 
     def send(self, *tasks: tuple[str, object, int | None]) -> None:
-        """Name, argument and priority; in a process of its own, so that the tests' process has no Celery application."""
+        """Name, argument and priority; sent by a process of its own: the tests have no Celery application."""
         script = (
             "import json, sys; from tests.platform.celery_worker import app\n"
             "for name, argument, priority in json.load(sys.stdin):\n"
