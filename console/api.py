@@ -60,7 +60,7 @@ def build() -> NinjaAPI:
     )
     install(api)
     for prefix, router in ROUTERS.items():
-        # An app that has no API yet; that the promised calls are there is a test's business (tests/api/test_contract.py).
+        # An app may have no API yet; that the promised calls are there is tested (tests/api/test_contract.py).
         if find_spec(router.removesuffix(".router")):
             api.add_router(prefix, router)
     return api
