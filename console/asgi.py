@@ -5,8 +5,11 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-application = get_asgi_application()
+django = get_asgi_application()
 
 from console.checks import refuse_to_start_misconfigured  # noqa: E402 - needs the apps
+from console.live.events import Events  # noqa: E402
+
+application = Events(django)
 
 refuse_to_start_misconfigured()

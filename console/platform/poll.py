@@ -11,6 +11,8 @@ from typing import TypeVar
 from django.db import transaction
 from django.utils import timezone
 
+from console.live.changes import publish_reading
+from console.live.topics import fed_by
 from console.platform.models import Source, remember_failure, remember_success
 from console.platform.ports import PlatformError
 from console.platform.sources import SourceSpec
@@ -42,9 +44,8 @@ def take(
     except PlatformError as error:
         took_s = time.monotonic() - began_s
         log.warning("%s: %s (%s, %.1f s)", spec.name, error.message, error.code, took_s)
-        remember_failure(
-            spec.name, as_of, took_s, error=error.message, code=error.code, remedy=error.remedy
-        )
+        remember_failure(spec.name, as_of, took_s, error=error.message, code=error.code, remedy=error.remedy)
+        publish_reading(spec.name, fed_by(spec.name), (error.code, error.message))
         return False
     except Exception:
         remember_failure(
@@ -59,4 +60,5 @@ def take(
     with transaction.atomic():
         save(reading, as_of)
         remember_success(spec.name, as_of, time.monotonic() - began_s)
+        publish_reading(spec.name, fed_by(spec.name), reading)
     return True
