@@ -60,17 +60,18 @@ class Document:
             return [self._value(loader, item, (*path, i), inside) for i, item in enumerate(node.value)]
         if not isinstance(node, yaml.MappingNode):
             return loader.construct_object(node)
-        own = {id(key) for key, _ in node.value}
+        own = {id(key) for key, _ in node.value}  # not those that `<<` brings, which may be overwritten
         loader.flatten_mapping(node)
         values: dict[Any, Any] = {}
+        written: set[str] = set()
         for key_node, value_node in node.value:
-            key = loader.construct_object(key_node)
-            key = key if isinstance(key, str) else str(key)
-            if key in values and id(key_node) in own and (*path, key) in self._lines:
-                at = key_node.start_mark.line + 1
-                self.faults.append(
-                    self.fault((*path, key), f"is there twice, again on line {at}", "Remove one of the two.")
-                )
+            key = str(loader.construct_object(key_node))
+            if id(key_node) in own:
+                if key in written:
+                    again = key_node.start_mark.line + 1
+                    fault = self.fault((*path, key), f"is there twice, again on line {again}", "Remove one of the two.")
+                    self.faults.append(fault)
+                written.add(key)
             self._lines[(*path, key)] = key_node.start_mark.line + 1
             values[key] = self._value(loader, value_node, (*path, key), inside)
         return values
