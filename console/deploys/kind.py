@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from console.deploys import memory, rules
-from console.deploys.rules import Deploy, FleetSeen, Member
+from console.deploys.state import Deploy, FleetSeen, Member
 from console.fleets.actions import ACTIONS
 from console.fleets.drain_kind import DEADLINE_S, choice, number
 from console.fleets.drain_kind import tasks_on as tasks_of_hosts

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from console.deploys.rules import Deploy, Fresh, Rollout
+from console.deploys.state import Deploy, Fresh, Rollout
 from console.fleets.crew import dump_crew, load_crew
 
 
@@ -26,13 +26,14 @@ def _dump_rollout(rollout: Rollout) -> dict[str, Any]:
     plain = {
         name: getattr(rollout, name)
         for name in Rollout.__dataclass_fields__
-        if name not in ("crew", "fresh", "surged_at", "versioned_at")
+        if name not in ("crew", "fresh", "surged_at", "versioned_at", "sized_at")
     }
     return plain | {
         "crew": dump_crew(rollout.crew),
         "fresh": [_times(asdict(one)) for one in rollout.fresh.values()],
         "surged_at": _written(rollout.surged_at),
         "versioned_at": _written(rollout.versioned_at),
+        "sized_at": _written(rollout.sized_at),
     }
 
 
@@ -43,7 +44,7 @@ def _load_rollout(memory: Mapping[str, Any]) -> Rollout:
     known["fresh"] = {one.instance_id: one for one in fresh}
     for name in ("old", "vanished", "replaced", "dropped"):
         known[name] = tuple(memory.get(name) or ())
-    for name in ("surged_at", "versioned_at"):
+    for name in ("surged_at", "versioned_at", "sized_at"):
         known[name] = _read(memory.get(name))
     return Rollout(**known)
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from console.fleets.draining import Act, Drain, Next, Phase, Seen, dump, load, step
+from console.fleets.drain_memory import dump, load
+from console.fleets.draining import Act, Drain, Next, Phase, Seen, step
 from console.lib.words import count
 from console.operations.rules import Call
 
@@ -24,6 +25,11 @@ _ACHIEVED: dict[Act, frozenset[Phase]] = {
     Act.STOP: frozenset({Phase.EXITED, Phase.TERMINATING, Phase.GONE, Phase.LOST}),
     Act.TERMINATE: frozenset({Phase.GONE, Phase.LOST}),
 }
+
+
+def target(instance_id: str) -> str:
+    """What an operation on one worker holds alone."""
+    return f"worker:{instance_id}"
 
 
 @dataclass(frozen=True)

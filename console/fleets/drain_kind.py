@@ -7,20 +7,21 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any
 
-from console.fleets import drain_rules
+from console.fleets import drain_rules, hands
 from console.fleets.actions import ACTIONS
-from console.fleets.crew import Crew, dump_crew, load_crew
+from console.fleets.crew import Crew, dump_crew, load_crew, target
 from console.fleets.drain_rules import DrainSeen
 from console.fleets.looking import look, named, of_drains
 from console.fleets.models import GroupSnapshot, RunningTask, Worker
 from console.fleets.rules import State
-from console.lib.words import count, listed
+from console.lib.words import count, duration, listed
 from console.operations.kinds import Check, Invalid, Kind, Plan
 from console.operations.rules import JSON
 from console.platform.declared import declaration
 from console.platform.models import Source
 from console.platform.ports import Ports
 from console.platform.readings import TaskIdentity
+from console.platform.rules import Sight
 from console.platform.sources import COMPUTE, TASKS, WORKERS
 
 DEADLINE_S = 3600.0
@@ -92,30 +93,18 @@ def targets(parameters: Mapping[str, JSON]) -> tuple[str, ...]:
     return tuple(target(worker["instance_id"]) for worker in parameters["workers"])
 
 
-def target(instance_id: str) -> str:
-    """What an operation on one worker holds alone."""
-    return f"worker:{instance_id}"
-
-
 def plan(parameters: Mapping[str, JSON], now: datetime) -> Plan:
     queue = parameters["queue"]
     sights = Source.objects.sights(now, (WORKERS, COMPUTE, TASKS))
     chosen = {worker["instance_id"] for worker in parameters["workers"]}
-    rows = list(Worker.objects.serving(queue))
-    others = sum(1 for row in rows if row.instance_id not in chosen and row.state == State.IN_SERVICE)
+    rows = list(Worker.objects.serving(queue).filter(instance_id__in=chosen))
     group = GroupSnapshot.objects.filter(name=parameters["group"]).first()
-    checks = [
-        Check(
-            "The workers answer."
-            if sights[WORKERS.name].seen
-            else f"The workers can't be asked: {sights[WORKERS.name].reason}.",
-            sights[WORKERS.name].seen,
-        ),
-        _enough(queue, others, parameters),
-    ]
+    others = hands.others_serving(queue, chosen)
+    checks = [visible(sights[WORKERS.name], "The workers answer.", "The workers can't be asked")]
+    checks += _fleet_at_rest(queue, rows)
+    checks.append(_enough(queue, others, parameters))
     if not parameters["replace"]:
         checks.append(_room(group, len(chosen)))
-    tasks = tasks_on([row.host_key for row in rows if row.instance_id in chosen])
     if not sights[TASKS.name].seen:
         checks.append(Check("What runs there can't be seen now; it is waited for all the same.", None, blocking=False))
     after = "replaced by its group" if parameters["replace"] else "and the fleet is smaller by it"
@@ -129,8 +118,33 @@ def plan(parameters: Mapping[str, JSON], now: datetime) -> Plan:
         parameters=parameters,
         checks=tuple(checks),
         touches=tuple(touches),
-        at_risk=tuple(tasks) if parameters["on_deadline"] == "stop" else (),
+        at_risk=at_deadline(parameters["on_deadline"], parameters["deadline_s"]),
+        confirm=queue if parameters["override_last"] and not others else None,
     )
+
+
+def at_deadline(on_deadline: str, deadline_s: float) -> tuple[str, ...]:
+    """What `on_deadline: stop` puts at risk. Tasks of now are not named: by then others run, and a plan must keep."""
+    if on_deadline != "stop":
+        return ()
+    return (f"Whatever still runs there {duration(deadline_s)} after its drain began is killed, and its try is lost.",)
+
+
+def visible(sight: Sight, seen: str, hidden: str) -> Check:
+    """A check that a source can be seen, with the reason where it can't."""
+    return Check(seen if sight.seen else f"{hidden}: {sight.reason}.", True if sight.seen else None)
+
+
+def _fleet_at_rest(queue: str, rows: list[Worker]) -> list[Check]:
+    """A deploy or a resize counts on the workers that serve; those that don't may be taken away meanwhile."""
+    busy = hands.holder_of_fleet(queue)
+    if busy is None:
+        return []
+    serving = [row.node for row in rows if row.state == State.IN_SERVICE]
+    text = f"OP-{busy.pk} ({busy.kind}) works on the whole fleet {queue}"
+    if not serving:
+        return [Check(f"{text}; what is drained here does not serve.", True)]
+    return [Check(f"{text} and counts on {listed(serving)}: wait for its end, or abort it.", False)]
 
 
 def _enough(queue: str, others: int, parameters: Mapping[str, JSON]) -> Check:
@@ -159,16 +173,13 @@ def tasks_on(host_keys: list[str]) -> list[str]:
     return [named(TaskIdentity(row.dag_id, row.task_id, row.run_id, row.map_index)) for row in rows]
 
 
-def others_serving(queue: str, without: set[str], now: datetime) -> int | None:
-    """How many other workers of the queue are in service, by the newest snapshot; None while they can't be seen."""
-    if not Source.objects.sights(now, (WORKERS,))[WORKERS.name].seen:
-        return None
-    return Worker.objects.serving(queue).filter(state=State.IN_SERVICE).exclude(instance_id__in=without).count()
-
-
 def observe(ports: Ports, parameters: Mapping[str, JSON], crew: Crew, now: datetime) -> DrainSeen:
-    found = look(ports, parameters["queue"], parameters["group"], lambda group: of_drains(crew), now)
-    return DrainSeen(found.seen, others_serving(parameters["queue"], set(crew.drains), now))
+    queue = parameters["queue"]
+    found = look(ports, queue, parameters["group"], lambda group: of_drains(crew), now)
+    visible = Source.objects.sights(now, (WORKERS,))[WORKERS.name].seen
+    busy = hands.holder_of_fleet(queue)
+    others = hands.others_serving(queue, crew.drains) if visible else None
+    return DrainSeen(found.seen, others, f"OP-{busy.pk}" if busy else "")
 
 
 def title(parameters: Mapping[str, JSON]) -> str:

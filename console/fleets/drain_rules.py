@@ -28,10 +28,14 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class DrainSeen:
-    """One look: each worker by its instance, and how many other workers of the queue serve now (None: not seen)."""
+    """One look: each worker by its instance, and how many other workers of the queue serve now (None: not seen).
+
+    `fleet_busy` names the operation that works on the whole fleet (a deploy, a resize); "" when there is none.
+    """
 
     workers: Mapping[str, Seen]
     others_serving: int | None
+    fleet_busy: str = ""
 
 
 def start(parameters: Mapping[str, Any]) -> Crew:
@@ -65,12 +69,16 @@ def decide(
                 results[drain.instance_id] = draining.force(drain, look, now, "its deadline, as ordered at the start")
             else:
                 results[drain.instance_id] = draining.step(drain, look, now)
+        elif draining.is_gone(look):
+            results[drain.instance_id] = draining.gone_already(drain, now)
         elif orders.paused:
             continue
-        elif look.lifecycle is not None and draining.is_gone(look):
-            results[drain.instance_id] = Next(replace(drain, phase=Phase.GONE, since=now, why="it was gone already"))
         elif not look.answered:
             hold = f"{drain.node} does not answer yet" if look.answered is False else "the broker can't be asked"
+            results[drain.instance_id] = Next(draining.silent(drain, look, now))
+        elif seen.fleet_busy and look.queues:
+            # That operation counts on the workers that serve; one that does not serve may go all the same.
+            hold = f"{seen.fleet_busy} works on the whole fleet"
         elif not seen.others_serving and not parameters["override_last"]:
             hold = "no other worker would serve the queue" if seen.others_serving == 0 else "the others can't be seen"
         else:
@@ -86,7 +94,6 @@ def _decision(moved: Moved, parameters: Mapping[str, Any], orders: Orders, hold:
     words = hold or (f"{count(remaining, 'task')} to finish" if remaining else "")
     progress = Progress(len(ended), len(drains), words)
     lines = tuple(Line(note, level_of(note)) for note in moved.notes)
-    overdue = [drain for drain in drains if drain.overdue(now)]
     return Decision(
         moved.crew,
         moved.calls,
@@ -94,7 +101,7 @@ def _decision(moved: Moved, parameters: Mapping[str, Any], orders: Orders, hold:
         lines,
         next_tick_s=2.0,
         progress=progress,
-        question=overdue_question(overdue) if overdue and parameters["on_deadline"] == "wait" else None,
+        question=question(drains, now, ask_overdue=parameters["on_deadline"] == "wait"),
         outcome=_outcome(drains, orders) if len(ended) == len(drains) or _never_begun(drains, orders) else None,
     )
 
@@ -124,25 +131,36 @@ def _outcome(drains: list[Drain], orders: Orders) -> Outcome:
     return Outcome(State.SUCCEEDED, f"{count(len(gone), 'worker')} drained, no task lost{tail}.")
 
 
-def overdue_question(overdue: list[Drain]) -> Question:
-    """What a person must choose when workers still have work at their deadline; what a force would lose comes first."""
-    tasks = [task for drain in overdue for task in drain.remaining]
-    risk = f" A force would lose {listed(tasks, 5)}." if tasks else ""
-    text = f"{listed([drain.node for drain in overdue])} still has work at its deadline.{risk}"
-    choices = (
-        ("wait", "give it as long again"),
-        ("undrain", "put it back in service"),
-        ("force", "terminate it now and lose what runs on it"),
-    )
-    return Question(text, choices)
+def question(drains: list[Drain], now: datetime, *, ask_overdue: bool) -> Question | None:
+    """What a person must choose: of workers that still have work at their deadline, and of those that wait in vain.
+
+    What a force would lose is named in the question. With `ask_overdue` False the deadline itself decides.
+    """
+    overdue = [drain for drain in drains if ask_overdue and drain.overdue(now)]
+    stuck = [drain for drain in drains if drain not in overdue and drain.stuck(now)]
+    if not overdue and not stuck:
+        return None
+    said = [f"{listed([drain.node for drain in overdue])} still has work at its deadline."] if overdue else []
+    said += [drain.stuck(now) for drain in stuck[:3]]
+    said += [f"So do {count(len(stuck) - 3, 'other worker')}."] if len(stuck) > 3 else []
+    tasks = [task for drain in (*overdue, *stuck) for task in drain.remaining]
+    if tasks:
+        said.append(f"A force would lose {listed(tasks, 5)}.")
+    elif stuck:
+        said.append("No task is known that a force would lose.")
+    choices = [("wait", "give it as long again")]
+    if any(drain.phase in UNDOABLE for drain in (*overdue, *stuck)):
+        choices.append(("undrain", "put it back in service"))
+    choices.append(("force", "terminate it now and lose what runs on it"))
+    return Question(" ".join(said), tuple(choices))
 
 
 def _meant(crew: Crew, args: Mapping[str, Any], choice: str, now: datetime) -> list[Drain]:
-    """The workers an answer speaks of: the one it names, else all that are overdue (for undrain: all that can be)."""
+    """The workers an answer speaks of: the one it names, else all in question (for undrain: all that can be)."""
     if (instance := args.get("instance_id")) is not None:
         return [crew.drains[instance]] if instance in crew.drains and not crew.drains[instance].ended else []
-    overdue = [drain for drain in crew.at_work() if drain.overdue(now)]
-    return overdue or (list(crew.at_work()) if choice == "undrain" else [])
+    asked = [drain for drain in crew.at_work() if drain.needs_choice(now)]
+    return asked or (list(crew.at_work()) if choice == "undrain" else [])
 
 
 def _obey(drain: Drain, choice: str, by: str, seen: DrainSeen, parameters: Mapping[str, Any], now: datetime) -> Next:

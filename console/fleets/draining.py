@@ -11,16 +11,18 @@ Rules and their reasons (Airflow 3.3, Celery 5.6.3; docs/drain.md):
 - EMPTY needs three looks in a row by the same process: no consumer, nothing active, reserved or scheduled, at least
   `SETTLE_S` after the last cancel, and no running task instance on that host by Airflow's own account;
 - what can't be seen is neither empty nor lost: it sets the count of looks back to zero;
-- nothing is terminated without a receipt of the exit, or evidence that the host is gone, or an order to force.
+- nothing is terminated without a receipt of the exit, or evidence that the host is gone, or an order to force;
+- a worker of which nothing is heard for long is a person's choice (`Drain.stuck`): it is neither empty nor dead.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
+
+from console.lib.words import duration
 
 SETTLE_S = 3.0
 LOOKS = 3
@@ -29,6 +31,10 @@ RESTOP_S = 30.0
 LOST_AFTER_S = 90.0
 RETERMINATE_S = 20.0
 UNDRAIN_SETTLE_S = 10.0
+RECEIPT_S = 120.0
+"""After its stop an empty worker's receipt comes within seconds; later than this a person is asked."""
+UNDRAIN_S = 180.0
+"""Celery 5.6 may forget an added consumer for good: a worker that is not back by then needs a person."""
 
 
 class Phase(StrEnum):
@@ -108,15 +114,37 @@ class Drain:
     lost: tuple[str, ...] = ()  # tasks that its end took along
     died: str = ""  # how it ended by itself, or who forced it, before it was empty
     why: str = ""  # how it ended, or what it waits for
+    entered: tuple[tuple[Phase, datetime], ...] = ()  # when it first came into each phase
 
     @property
     def ended(self) -> bool:
         return self.phase in ENDED
 
+    def at(self, phase: Phase) -> datetime | None:
+        """When it first came into a phase; None when it never did."""
+        return next((at for each, at in self.entered if each is phase), None)
+
     def overdue(self, now: datetime) -> bool:
         return (
             self.phase in (Phase.QUIESCING, Phase.DRAINING) and self.deadline_at is not None and now >= self.deadline_at
         )
+
+    def stuck(self, now: datetime) -> str:
+        """What it waits for in vain, as a sentence; "" when it does not: waiting on alone would never end it."""
+        if self.phase in UNDOABLE and _waited(self.silent_since, now, LOST_AFTER_S):
+            return f"{self.node} has not answered for {duration((now - (self.silent_since or now)).total_seconds())}."
+        if self.phase is Phase.STOPPING and _waited(self.since, now, RECEIPT_S):
+            return f"{self.node} was told to stop when it was empty, and its agent has left no receipt."
+        if self.phase is Phase.UNDRAINING and _waited(self.since, now, UNDRAIN_S):
+            return f"{self.node} does not take up its queues again: restart it, or end it."
+        return ""
+
+    def needs_choice(self, now: datetime) -> bool:
+        return self.overdue(now) or bool(self.stuck(now))
+
+
+def _waited(since: datetime | None, now: datetime, limit_s: float) -> bool:
+    return since is not None and (now - since).total_seconds() >= limit_s
 
 
 @dataclass(frozen=True)
@@ -135,7 +163,9 @@ class Next:
 
 
 def _to(drain: Drain, phase: Phase, now: datetime, **changes: Any) -> Drain:
-    return replace(drain, phase=phase, since=now, **changes)
+    known = any(each is phase for each, _ in drain.entered)
+    entered = drain.entered if known else (*drain.entered, (phase, now))
+    return replace(drain, phase=phase, since=now, entered=entered, **changes)
 
 
 def begin(drain: Drain, seen: Seen, now: datetime, deadline_s: float) -> Next:
@@ -151,6 +181,7 @@ def begin(drain: Drain, seen: Seen, now: datetime, deadline_s: float) -> Next:
         cancelled_at=now,
         deadline_at=now + timedelta(seconds=deadline_s),
         remaining=seen.active or (),
+        silent_since=None if seen.answered else now,
         attempts=1,
     )
     return Next(begun, (Want(Act.CANCEL, 1),), (f"{drain.node} takes no new work from now on.",))
@@ -164,7 +195,7 @@ def step(drain: Drain, seen: Seen, now: datetime) -> Next:
         case Phase.STOPPING:
             return _stopping(drain, seen, now)
         case Phase.EXITED:
-            return _terminate(drain, now)
+            return _gone(drain, now) if is_gone(seen) else _terminate(drain, now)
         case Phase.TERMINATING:
             return _terminating(drain, seen, now)
         case Phase.UNDRAINING:
@@ -282,10 +313,14 @@ def _terminate(drain: Drain, now: datetime) -> Next:
     return Next(terminating, (Want(Act.TERMINATE, 1),))
 
 
+def _gone(drain: Drain, now: datetime) -> Next:
+    phase = Phase.LOST if drain.died else Phase.GONE
+    return Next(_to(drain, phase, now), notes=(f"{drain.instance_id} is gone.",))
+
+
 def _terminating(drain: Drain, seen: Seen, now: datetime) -> Next:
     if is_gone(seen):
-        phase = Phase.LOST if drain.died else Phase.GONE
-        return Next(_to(drain, phase, now), notes=(f"{drain.instance_id} is gone.",))
+        return _gone(drain, now)
     asked_s = (now - drain.asked_at).total_seconds() if drain.asked_at else RETERMINATE_S
     if seen.lifecycle is not None and asked_s >= RETERMINATE_S:
         number = drain.attempts + 1
@@ -332,27 +367,18 @@ def _undraining(drain: Drain, seen: Seen, now: datetime) -> Next:
 
 
 def extend(drain: Drain, now: datetime, deadline_s: float) -> Drain:
-    """Give it more time."""
-    return replace(drain, deadline_at=now + timedelta(seconds=deadline_s))
+    """Give it more time, from now on: to its deadline, and to whatever it waits for."""
+    later = None if drain.deadline_at is None else max(drain.deadline_at, now + timedelta(seconds=deadline_s))
+    silent = now if drain.silent_since else None
+    return replace(drain, deadline_at=later, silent_since=silent, since=now if drain.since else None)
 
 
-_TIMES = ("since", "started_at", "cancelled_at", "silent_since", "deadline_at", "asked_at")
+def gone_already(drain: Drain, now: datetime) -> Next:
+    """Its instance went before it was touched: there is nothing to drain."""
+    return Next(_to(drain, Phase.GONE, now, why="it was gone already"))
 
 
-def dump(drain: Drain) -> dict[str, Any]:
-    """As JSON, for the operation's memory."""
-    values = asdict(drain)
-    for name in _TIMES:
-        values[name] = values[name].isoformat() if values[name] else None
-    return values
-
-
-def load(memory: Mapping[str, Any]) -> Drain:
-    """From JSON of this or an earlier version: fields that are not known are left out, new ones take their default."""
-    known = {name: value for name, value in memory.items() if name in Drain.__dataclass_fields__}
-    for name in _TIMES:
-        known[name] = datetime.fromisoformat(known[name]) if known.get(name) else None
-    for name in ("queues", "remaining", "lost"):
-        known[name] = tuple(known.get(name) or ())
-    known["phase"] = Phase(known.get("phase", Phase.SERVING))
-    return Drain(**known)
+def silent(drain: Drain, seen: Seen, now: datetime) -> Drain:
+    """Remember since when a worker that is not being drained yet has not answered."""
+    since = (drain.silent_since or now) if seen.answered is False else None if seen.answered else drain.silent_since
+    return replace(drain, silent_since=since)

@@ -167,6 +167,9 @@ class Console:
     orders: Orders = field(default_factory=Orders)
     last: Decision[Any] | None = None
     calls: int = 0
+    held: set[str] = field(default_factory=set)
+    refused: set[str] = field(default_factory=set)
+    others: dict[str, str] = field(default_factory=dict)  # targets that other operations hold
 
     def __post_init__(self) -> None:
         self.memory = memory.dump(rules.start(self.parameters))
@@ -174,8 +177,11 @@ class Console:
     def tick(self) -> Decision[Any]:
         state = memory.load(self.memory, 1)
         now = START + timedelta(seconds=self.fleet.now_s)
-        decision = rules.decide(self.parameters, state, self.fleet.look(), Ledger(self.steps), self.orders, now)
+        ledger = Ledger(self.steps, frozenset(self.held), {name: self.others[name] for name in self.refused})
+        decision = rules.decide(self.parameters, state, self.fleet.look(), ledger, self.orders, now)
         self._maybe_die()
+        self.refused = set(decision.lock) & set(self.others)
+        self.held |= set(decision.lock) - self.refused
         self.memory = memory.dump(decision.state)
         self.orders = Orders(self.orders.paused, self.orders.aborting)
         wanted = []

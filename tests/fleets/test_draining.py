@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from console.fleets.draining import Act, Drain, Next, Phase, Receipt, Seen, begin, dump, force, load, step, undrain
+from console.fleets.drain_memory import dump, load
+from console.fleets.draining import Act, Drain, Next, Phase, Receipt, Seen, begin, force, step, undrain
 
 WORKER = Drain("celery@i-1", "i-1", ("cpu",))
 BUSY = Seen(True, 42, ("cpu",), ("etl.load (r1)",), 0, ("etl.load (r1)",), "InService")
