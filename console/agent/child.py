@@ -41,7 +41,7 @@ def start(
     pass_fds: Sequence[int] = (),
     stdin: int | None = subprocess.DEVNULL,
 ) -> subprocess.Popen[bytes]:
-    """Start `command` in a session of its own: a TERM to the agent's group never reaches it or its children.
+    """Start `command` in a process group of its own: a TERM to the agent's group never reaches it or its children.
 
     The kernel sends it `when_agent_dies` if the agent is killed. Raises FileNotFoundError for an unknown program.
     """
@@ -51,7 +51,7 @@ def start(
     return subprocess.Popen(
         command,
         env=None if environment is None else {**os.environ, **environment},
-        start_new_session=True,
+        process_group=0,  # of its own, in the agent's session: whoever ends that session ends all of it
         stdin=stdin,
         pass_fds=tuple(pass_fds),
         preexec_fn=lambda: _tied_to_parent(parent, when_agent_dies),

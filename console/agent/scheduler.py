@@ -105,6 +105,8 @@ class SchedulerAgent:
         folder = Path(options.state or tempfile.mkdtemp(prefix="scheduler-agent-"))
         folder.mkdir(parents=True, exist_ok=True)
         self.deadline_path = folder / "deadline"
+        self.child_path = folder / "child.json"  # who runs the scheduler here, for whoever looks at the host
+        self._note_child(None)
         self.deadline = Deadline(self.deadline_path)
         self.deadline.write(0.0)
         self.keeper = Keeper(
@@ -212,6 +214,7 @@ class SchedulerAgent:
         if not self.keeper.believes():  # that took too long
             return
         hot.go()
+        self._note_child(hot.process.pid)
         self.probes.watch_from_now()
         self.leading, self.stopping_s = True, None
 
@@ -237,6 +240,11 @@ class SchedulerAgent:
             say(f"the scheduler makes no progress for {self.options.hang:g} s: killed")
             hot.signal(signal.SIGKILL)
 
+    def _note_child(self, pid: int | None) -> None:
+        fresh = self.child_path.with_suffix(".new")
+        fresh.write_text(json.dumps({"pid": pid}))
+        fresh.replace(self.child_path)
+
     def _stop(self, hot: HotChild, why: str) -> None:
         say(f"{why}: the scheduler is told to stop")
         self.stopping_s = time.monotonic()
@@ -249,6 +257,7 @@ class SchedulerAgent:
         handing_over = verdict is not None and verdict.step_down
         hopeless = self.hangs > 1
         self.leading, self.stopping_s = False, None
+        self._note_child(None)
         say(f"the scheduler has ended ({'exit code' if code >= 0 else 'signal'} {abs(code)})")
         self._bury(hot, "")
         if handing_over or hopeless or self.ended or (not told and self.keeper.peer_ready() and self.hangs == 0):

@@ -1,7 +1,7 @@
 """The worker agent: supervises one Celery worker, stops it only when its work is done, and writes a receipt.
 
 Facts it rests on (Celery 5.6.3, see docs/agents.md): TERM to the worker's *main* process is a warm shutdown; TERM to
-the whole process group kills running tasks. So the worker runs in a session of its own, only its main process is ever
+the whole process group kills running tasks. So the worker runs in a group of its own, only its main process is ever
 signalled, and a second TERM to the agent changes nothing.
 """
 

@@ -21,8 +21,6 @@ DAGS = REPOSITORY / "docker" / "airflow" / "dags"
 MODULES = REPOSITORY / "docker" / "airflow" / "modules"
 """On Airflow's PYTHONPATH: the function that names its hosts."""
 
-RESTART_SCHEDULER_AFTER_S = 120.0
-
 
 def install_id() -> str:
     """Changes with the lock or the Python version: then the environment is made anew."""
@@ -176,37 +174,61 @@ def api_server(site: Site) -> Spec:
     return spec(site, "airflow-api", "api-server", ready=ready, ready_within_s=120)
 
 
-def scheduler_host(site: Site, name: str) -> Spec:
-    """A scheduler's host (see host.py), whose child is the scheduler itself."""
+def _agent(site: Site, name: str, kind: str, options: tuple[str, ...], command: tuple[str, ...], **more: Any) -> Spec:
+    """One of Airflow's programs under its agent, as on a real host. The agent runs in Airflow's own environment."""
+    environment = env(site, name)
+    # Only the package `console`, by a link: the repository's other folders are no modules for Airflow.
+    environment["PYTHONPATH"] = f"{environment['PYTHONPATH']}{os.pathsep}{site.home.root / 'agent'}"
+    python = str(site.home.airflow_venv / "bin" / "python")
     return Spec(
         name=name,
-        command=(
-            sys.executable, "-I", str(Path(__file__).with_name("host.py")), str(child_state(site.home, name)),
-            str(RESTART_SCHEDULER_AFTER_S), program(site.home), "scheduler", "--skip-serve-logs",
-        ),
-        env=env(site, name),
+        command=(python, "-m", "console.agent", kind, "--name", name, *options, "--", *command),
+        env=environment,
         log=site.home.logs / f"{name}.log",
         cwd=site.home.airflow,
+        **more,
+    )
+
+
+def scheduler_host(site: Site, name: str) -> Spec:
+    """A scheduler's host: the agent, whose child is the scheduler itself while it holds the lease."""
+    options = (
+        "--lease-url", site.database_url("quarterdeck", "lease"),
+        "--metadata-url", site.database_url("airflow", "airflow"),
+        "--state", str(site.home.run / name),
     )  # fmt: skip
+    return _agent(site, name, "scheduler", options, ("airflow", "scheduler", "--skip-serve-logs"))
 
 
 def child_state(home: Home, name: str) -> Path:
-    """Where host.py notes its child's pid."""
-    return home.run / f"{name}.json"
+    """Where a scheduler's agent notes its child's pid."""
+    return home.run / name / "child.json"
 
 
 def worker(site: Site, instance: str, queue: str, concurrency: int) -> Spec:
-    """The body of an instance: a real Celery worker, named by the instance's id."""
-    return spec(
-        site, instance, "celery", "worker", "--queues", queue, "--concurrency", str(concurrency),
-        "--celery-hostname", instance, "--skip-serve-logs", "--without-gossip", stop_within_s=5.0,
+    """The body of an instance: a real Celery worker under the worker agent, named by the instance's id.
+
+    One that ended clean was drained: it stays down, as a host that powers itself off does.
+    """
+    options = (
+        "--store-url", site.database_url("quarterdeck", "lease"),
+        "--spool", str(site.home.run / "receipts" / instance), "--receipt-timeout", "30",
     )  # fmt: skip
+    command = (
+        "airflow", "celery", "worker", "--queues", queue, "--concurrency", str(concurrency),
+        "--celery-hostname", instance, "--skip-serve-logs", "--without-gossip",
+    )  # fmt: skip
+    return _agent(site, instance, "worker", options, command, stop_within_s=5.0, again_when_clean=False)
 
 
 def prepare(site: Site) -> None:
     """What Airflow reads at its start: the password of its one user, the folders."""
     write_private(site.home.airflow / "passwords.json", json.dumps({AIRFLOW_USER: site.secrets.airflow_password}))
     (site.home.root / "files").mkdir(exist_ok=True)
+    (site.home.root / "agent").mkdir(exist_ok=True)
+    link = site.home.root / "agent" / "console"
+    link.unlink(missing_ok=True)
+    link.symlink_to(REPOSITORY / "console")
     (site.home.airflow / "logs").mkdir(exist_ok=True)
 
 

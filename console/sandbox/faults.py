@@ -2,8 +2,8 @@
 
 | fault | target | what happens |
 |---|---|---|
-| scheduler-kill | host | the scheduler is killed and stays away |
-| scheduler-hang | host | the scheduler is frozen (SIGSTOP) |
+| scheduler-kill | host | the scheduler's host dies: its agent and the scheduler are killed, and stay away |
+| scheduler-hang | host | the scheduler is frozen (SIGSTOP); its agent notices after 30 s |
 | replication-pause | | the warehouse takes no changes; DMS still calls its task running |
 | queue-flood | queue, tasks | a DAG run with so many sleeping tasks in that queue |
 | worker-kill | instance | the worker dies at once with its tasks, and stays dead while its instance lives |
@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from console.sandbox import airflow, reaper
@@ -59,18 +58,15 @@ def _scheduler_pids(supervisor: Supervisor, host: str) -> set[int]:
 async def _scheduler_kill(supervisor: Supervisor, target: list[str]) -> str:
     host = _scheduler_host(supervisor, target)
     supervisor.note_fault("scheduler-kill", host)
-    pids = _scheduler_pids(supervisor, host)
-    with suppress(ProcessLookupError):
-        _process(supervisor, host).signal(signal.SIGUSR2)  # the host kills its child and starts no other
-    reaper.send(pids, signal.SIGKILL)
-    return f"The scheduler on {host} was killed and stays away until it is mended."
+    await _process(supervisor, host).hold(signal.SIGKILL)
+    return f"The agent on {host} and its scheduler were killed, as if the host had died; mend it to bring it back."
 
 
 async def _scheduler_kill_mend(supervisor: Supervisor, target: list[str]) -> str:
     hosts = supervisor.forget_fault("scheduler-kill", target[0] if target else None)
     for host in hosts:
-        _process(supervisor, host).signal(signal.SIGUSR1)
-    return f"The scheduler starts again on {', '.join(hosts)}." if hosts else "No scheduler was killed."
+        _process(supervisor, host).release()
+    return f"The agent starts again on {', '.join(hosts)}." if hosts else "No scheduler was killed."
 
 
 async def _scheduler_hang(supervisor: Supervisor, target: list[str]) -> str:

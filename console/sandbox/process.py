@@ -40,6 +40,8 @@ class Spec:
     hold_signal: int = signal.SIGTERM
     """What a `…-stop` fault sends."""
     nice: int = 0
+    again_when_clean: bool = True
+    """Whether it is started again after it ended with exit code 0."""
 
 
 @dataclass
@@ -102,6 +104,9 @@ class Process:
             if self._stopping:
                 break
             code = self._child.returncode
+            if code == 0 and not self.spec.again_when_clean and self.state != "held":
+                self.say(f"{self.spec.name} has ended clean, and stays so.")
+                break
             young_deaths = young_deaths + 1 if time.monotonic() - self.started_at < YOUNG_S else 0
             if self.state != "held":
                 delay = BACKOFF_S[min(young_deaths, len(BACKOFF_S) - 1)]

@@ -153,7 +153,8 @@ class Start:
         self.say(f"Airflow: {site.airflow_url}")
         dags = sum(1 for path in airflow.DAGS.glob("*.py") if not path.name.startswith("_"))
         await airflow.Api(site).wait_for_dags(dags, within_s=120)
-        self.say("Airflow: its scheduler runs, its DAGs are read")
+        self.supervisor.add(airflow.scheduler_host(site, "scheduler-b"))  # not before: loading it costs seconds
+        self.say("Airflow: its scheduler runs, its DAGs are read; the standby loads")
 
     async def workers(self, *needs: asyncio.Task[None]) -> None:
         await _all(needs)
@@ -310,8 +311,9 @@ def main(*, with_console: bool = True) -> int:
 
 def clear(home: Home) -> None:
     """Forget what is true of one run only, and keep the logs small."""
-    for state in home.run.glob("scheduler-*.json"):
+    for state in home.run.glob("scheduler-*/child.json"):
         state.unlink()
+    shutil.rmtree(home.run / "receipts", ignore_errors=True)
     for log in home.logs.glob("*.log"):
         if log.name.startswith("i-"):  # a new start has new instances
             log.unlink()

@@ -97,7 +97,7 @@ class Supervisor:
         children = self.children()
         for name, pid in children.items():
             host = self.processes[name.removesuffix(".child")]
-            command = " ".join(host.spec.command[5:])
+            command = "airflow scheduler"
             entries[name] = {"pid": pid, "command": command, "log": str(host.spec.log)}
         text = json.dumps(entries, indent=1)
         if text != self._written:

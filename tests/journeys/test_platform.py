@@ -21,7 +21,7 @@ pytestmark = pytest.mark.sandbox
 
 NAMES = {
     "postgres", "warehouse", "redis", "broker", "aws", "cloud", "replication", "pager", "airflow-api", "dag-processor",
-    "triggerer", "scheduler-a", "scheduler-a.child", "web", "worker", "beat", "watch",
+    "triggerer", "scheduler-a", "scheduler-b", "web", "worker", "beat", "watch",
 }  # fmt: skip
 
 
