@@ -8,6 +8,7 @@ from django.urls import include, path
 from console import health
 from console.api import api, urls
 from console.lib.style import style
+from console.live.views import no_stream
 
 urlpatterns = [
     path("", include("console.overview.urls")),
@@ -25,5 +26,6 @@ urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.scrape),
+    path("live/events", no_stream),
 ]
 handler500 = "console.errors.failed"
