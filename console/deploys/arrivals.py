@@ -7,17 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from console.deploys.state import Fresh, Member, Rollout
-
-
-def leaving(member: Member) -> bool:
-    """Its instance is on the way out."""
-    return member.lifecycle.startswith(("Terminat", "Detach"))
-
-
-def serves(member: Member, queue: str) -> bool:
-    """In service, answering, and consuming the queue it is there for."""
-    return member.lifecycle == "InService" and bool(member.seen.answered) and queue in (member.seen.queues or ())
+from console.deploys.state import Fresh, Rollout
+from console.fleets.members import Member
 
 
 def watch(
@@ -66,7 +57,7 @@ def _progressed(one: Fresh, member: Member, queue: str, parameters: Mapping[str,
         return one
     if member.seen.answered is None:
         return replace(one, since=now, ready_since=None)
-    if not serves(member, queue):
+    if not member.serves(queue):
         if (now - one.since).total_seconds() >= parameters["ready_timeout_s"]:
             return replace(one, since=now, ready_since=None, failed=True)
         return replace(one, ready_since=None)

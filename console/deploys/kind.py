@@ -7,13 +7,13 @@ from datetime import datetime
 from typing import Any
 
 from console.deploys import memory, rules
-from console.deploys.state import Deploy, FleetSeen, Member
+from console.deploys.state import Deploy
 from console.fleets.actions import ACTIONS
 from console.fleets.drain_kind import DEADLINE_S, choice, number
 from console.fleets.drain_kind import tasks_on as tasks_of_hosts
-from console.fleets.looking import Wanted, look, of_drains
+from console.fleets.looking_at_fleets import look_at_fleet
+from console.fleets.members import FleetSeen
 from console.fleets.models import GroupSnapshot, Instance, Worker
-from console.fleets.names import node_of
 from console.fleets.rules import State
 from console.lib.words import count, listed
 from console.operations.kinds import Check, Invalid, Kind, Plan
@@ -21,7 +21,6 @@ from console.operations.rules import JSON
 from console.platform.declared import declaration
 from console.platform.models import Source
 from console.platform.ports import Ports
-from console.platform.readings import GroupReading
 from console.platform.sources import COMPUTE, WORKERS
 
 MIN_READY_S = 10.0
@@ -115,41 +114,12 @@ def _fleet_checks(
 
 
 def observe(ports: Ports, parameters: Mapping[str, JSON], deploy: Deploy, now: datetime) -> dict[str, FleetSeen]:
-    return {
-        fleet["queue"]: _fleet_seen(ports, fleet["queue"], fleet["group"], deploy, now)
-        for fleet in parameters["fleets"]
-    }
-
-
-def _fleet_seen(ports: Ports, queue: str, group: str, deploy: Deploy, now: datetime) -> FleetSeen:
-    rollout = deploy.rollouts.get(queue)
-    if rollout is not None and rollout.done:
-        return FleetSeen(False)
-    drains = {each.instance_id: each for each in of_drains(rollout.crew)} if rollout else {}
-    nodes = dict(Worker.objects.serving(queue).exclude(instance_id="").values_list("instance_id", "node"))
-
-    def wanted(reading: GroupReading | None) -> list[Wanted]:
-        members = [each.instance_id for each in reading.instances] if reading else []
-        others = [Wanted(nodes.get(each, node_of(each)), each) for each in members if each not in drains]
-        return [*drains.values(), *others]
-
-    found = look(ports, queue, group, wanted, now)
-    if found.group is None:
-        return FleetSeen(False, drained=found.seen)
-    members = tuple(
-        Member(
-            instance_id=each.instance_id,
-            node=drains[each.instance_id].node
-            if each.instance_id in drains
-            else nodes.get(each.instance_id, node_of(each.instance_id)),
-            version=each.version,
-            lifecycle=each.lifecycle,
-            launched_at=each.launched_at,
-            seen=found.seen[each.instance_id],
-        )
-        for each in found.group.instances
-    )
-    return FleetSeen(found.broker, found.group.desired, found.group.version, members, found.seen)
+    seen = {}
+    for fleet in parameters["fleets"]:
+        rollout = deploy.rollouts.get(fleet["queue"])
+        if rollout is None or not rollout.done:  # what is done is not looked at any more
+            seen[fleet["queue"]] = look_at_fleet(ports, fleet["queue"], fleet["group"], rollout and rollout.crew, now)
+    return seen
 
 
 def title(parameters: Mapping[str, JSON]) -> str:

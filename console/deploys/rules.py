@@ -21,16 +21,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from console.deploys.arrivals import leaving
-from console.deploys.state import Deploy, FleetSeen, Fresh, Member, Rollout
+from console.deploys.state import Deploy, Rollout
 from console.deploys.turn import Turn
 from console.fleets.crew import Crew, target
 from console.fleets.drain_rules import level_of, question
 from console.fleets.draining import UNDOABLE, Drain, Phase
+from console.fleets.members import FleetSeen
 from console.lib.words import count, listed
 from console.operations.rules import Decision, Ledger, Level, Line, Orders, Outcome, Progress, State
-
-__all__ = ["VERSION", "Deploy", "FleetSeen", "Fresh", "Member", "Rollout", "decide", "start"]
 
 VERSION = 1
 FAILURES_TO_ABORT = 2
@@ -96,7 +94,7 @@ def _plan(
     for fleet in parameters["fleets"]:
         queue, look = fleet["queue"], seen[fleet["queue"]]
         wanted = parameters["version"] or look.version or ""
-        live = [member for member in look.members if not leaving(member)]
+        live = look.live
         old = tuple(member.instance_id for member in live if member.version != wanted)
         surge = min(parameters["max_surge"], len(old))
         rollouts[queue] = Rollout(

@@ -1,4 +1,4 @@
-"""What a deploy remembers, and what one look at its fleets says. Pure values; the rules are in `rules` and `turn`."""
+"""What a deploy remembers. Pure values; the rules are in `rules`, `turn` and `arrivals`."""
 
 from __future__ import annotations
 
@@ -7,30 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from console.fleets.crew import Crew
-from console.fleets.draining import Seen
-
-
-@dataclass(frozen=True)
-class Member:
-    """One instance of the group, and one look at its worker."""
-
-    instance_id: str
-    node: str
-    version: str | None
-    lifecycle: str
-    launched_at: datetime | None
-    seen: Seen
-
-
-@dataclass(frozen=True)
-class FleetSeen:
-    """One look at a fleet. `visible` False: the group or the broker can't be seen, and nothing begins."""
-
-    visible: bool
-    desired: int = 0
-    version: str | None = None  # what the group launches now
-    members: tuple[Member, ...] = ()
-    drained: Mapping[str, Seen] = field(default_factory=dict)  # of instances that are no longer members
 
 
 @dataclass(frozen=True)

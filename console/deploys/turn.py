@@ -7,11 +7,12 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from console.deploys.arrivals import leaving, serves, unseen, watch
-from console.deploys.state import FleetSeen, Member, Rollout
+from console.deploys.arrivals import unseen, watch
+from console.deploys.state import Rollout
 from console.fleets import draining
 from console.fleets.crew import Crew, settle, target
-from console.fleets.draining import ENDED, UNDOABLE, Drain, Next, Phase, Seen
+from console.fleets.draining import ENDED, UNDOABLE, Drain, Next, Phase
+from console.fleets.members import FleetSeen, Member, ends_soonest
 from console.lib.words import count, listed
 from console.operations.rules import Call, Ledger, Orders, StepState
 
@@ -46,7 +47,7 @@ class Turn:
         self.verified: list[str] = []
         self.lock: list[str] = []
         self.version_is_back = rollout.done or not rollout.versioned_at or not rollout.before
-        self.live = [member for member in look.members if not leaving(member)]
+        self.live = look.live
 
     def run(self) -> None:
         if self.rollout.done:
@@ -75,17 +76,11 @@ class Turn:
 
     # -- the old ones ------------------------------------------------------------------------------------------------
 
-    def _seen(self, drain: Drain) -> Seen:
-        for member in self.look.members:
-            if member.instance_id == drain.instance_id:
-                return member.seen
-        return self.look.drained.get(drain.instance_id, Seen(None))
-
     def _step_drains(self) -> dict[str, Next]:
         results: dict[str, Next] = {}
         told = {answer.args.get("instance_id"): answer for answer in self.orders.answers}
         for drain in self.rollout.crew.at_work():
-            seen = self._seen(drain)
+            seen = self.look.of(drain.instance_id)
             answer = told.get(drain.instance_id) or (told.get(None) if drain.needs_choice(self.now) else None)
             if self.giving_up and drain.phase in UNDOABLE:
                 result = draining.undrain(drain, self.now, "abort")
@@ -126,7 +121,7 @@ class Turn:
         ready = 0
         for member in self.live:
             instance = member.instance_id
-            if not serves(member, self.queue):
+            if not member.serves(self.queue):
                 continue
             drain, new = drains.get(instance), fresh.get(instance)
             if drain is not None:
@@ -154,11 +149,11 @@ class Turn:
             self.rollout = replace(rollout, waits=f"{asked[0].node} waits for a person's choice")
             return {}
         waiting = [member for member in self._waiting() if self._mine(member)]
-        serving = [member for member in waiting if serves(member, self.queue)]
+        serving = [member for member in waiting if member.serves(self.queue)]
         ready = self._ready()
         floor = max(1, rollout.desired - self.parameters["max_unavailable"])
         begun: dict[str, Next] = {}
-        for member in sorted(serving, key=self._order):
+        for member in sorted(serving, key=ends_soonest):
             if ready - 1 < floor:
                 break
             begun[member.instance_id] = self._begin(member)
@@ -169,15 +164,6 @@ class Turn:
             begun = {member.instance_id: self._begin(member) for member in silent}
         self.rollout = replace(rollout, waits="" if begun else self._why_waiting(serving, silent, ready, floor))
         return begun
-
-    def _order(self, member: Member) -> tuple[Any, ...]:
-        """Idle first, then the fewest tasks, then the longest in service: the wave that ends soonest."""
-        return (
-            len(member.seen.active or ()),
-            member.launched_at is None,
-            member.launched_at or self.now,
-            member.instance_id,
-        )
 
     def _begin(self, member: Member) -> Next:
         drain = Drain(member.node, member.instance_id, (self.queue,))
@@ -301,10 +287,10 @@ class Turn:
     def _drain_surplus(self) -> None:
         rollout, ready = self.rollout, self._ready()
         new = [m for m in self.live if m.instance_id in rollout.fresh and m.instance_id not in rollout.crew.drains]
-        broken = [m for m in new if rollout.fresh[m.instance_id].failed and not serves(m, self.queue)]
+        broken = [m for m in new if rollout.fresh[m.instance_id].failed and not m.serves(self.queue)]
         chosen = broken if ready >= rollout.desired else []
         if not chosen and ready > rollout.desired:
-            chosen = sorted((m for m in new if serves(m, self.queue)), key=self._order)
+            chosen = sorted((m for m in new if m.serves(self.queue)), key=ends_soonest)
         member = next((m for m in chosen if self._mine(m)), None)
         if member is None:
             waits = f"{count(self.look.desired, 'worker')} where {rollout.desired} are due"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Case, F, Value, When
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -139,17 +139,18 @@ def _lock(operation: Operation, decision: Decision[Any]) -> dict[str, str]:
     """Take and release further targets; what could not be taken, with its holder."""
     if decision.release:
         operation.targets.filter(target__in=decision.release, released_at=None).update(released_at=Now())
-    refused = {}
-    for target in sorted(decision.lock):
-        if operation.targets.filter(target=target, released_at=None).exists():
-            continue
-        try:
-            with transaction.atomic():
-                Target.objects.create(operation=operation, target=target)
-        except IntegrityError:
-            holder = Target.objects.filter(target=target, released_at=None).select_related("operation").first()
-            refused[target] = str(holder.operation) if holder else "another operation"
-    return refused
+    if not decision.lock:
+        return {}
+    held = set(operation.targets.filter(target__in=decision.lock, released_at=None).values_list("target", flat=True))
+    wanted = sorted(set(decision.lock) - held)  # in one order for everybody
+    if not wanted:
+        return {}
+    # Hundreds at once in one statement; what somebody else holds is left out by the constraint.
+    Target.objects.bulk_create((Target(operation=operation, target=each) for each in wanted), ignore_conflicts=True)
+    rows = Target.objects.filter(target__in=wanted, released_at=None).select_related("operation")
+    holders = {row.target: row.operation for row in rows}
+    missing = [each for each in wanted if each not in holders or holders[each].pk != operation.pk]
+    return {each: str(holders[each]) if each in holders else "another operation" for each in missing}
 
 
 def _make(operation: Operation, kind: Kind[Any, Any], call: Call, ports: Ports) -> None:

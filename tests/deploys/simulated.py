@@ -12,8 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from console.deploys import memory, rules
-from console.deploys.rules import FleetSeen, Member
 from console.fleets.draining import Receipt, Seen
+from console.fleets.members import FleetSeen, Member
 from console.operations.rules import Answer, Decision, Ledger, Orders, StepSeen, StepState
 
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
