@@ -10,17 +10,18 @@ import hashlib
 import re
 
 NAME_LIMIT = 500
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160), 0x2028, 0x2029], "\N{REPLACEMENT CHARACTER}")
 _INSTANCE_ID = re.compile(r"\Ai-[0-9a-f]{8,32}\Z", re.ASCII)
 _PRIVATE_HOST = re.compile(r"\Aip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})\Z", re.ASCII)
 _ADDRESS = re.compile(r"\A\d{1,3}(\.\d{1,3}){3}\Z", re.ASCII)
 
 
 def kept(name: str) -> str:
-    """`name` as it is kept: no NUL, no lone surrogate, at most `NAME_LIMIT` characters.
+    """`name` as it is kept: no control character, no lone surrogate, at most `NAME_LIMIT` characters.
 
     A longer one is cut and ends in a digest, so that two long names never become one.
     """
-    name = name.replace("\x00", "\N{REPLACEMENT CHARACTER}").encode("utf-8", "replace").decode()
+    name = name.translate(_CONTROLS).encode("utf-8", "replace").decode()
     if len(name) <= NAME_LIMIT:
         return name
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
