@@ -13,18 +13,26 @@ from console.freshness.pages import FreshnessSummary, lag_series
 from console.freshness.rows import TableRow
 from console.history import series
 from console.lib.status import Status
+from console.lib.words import count, duration
 from console.overview.parts import Summaries, parts, summaries
 from console.overview.rules import Blind, Headline, blindness, headline
 from console.platform.models import Source
 from console.platform.rules import Sight
 from console.platform.sources import POOLS, REPLICATION, SCHEDULER, SOURCES, TASKS, SourceSpec
-from console.scheduler.pages import TakeoverRow, said_of, takeover_rows
+from console.scheduler.pages import TakeoverRow, takeover_rows
 from console.scheduler.strip import BARS, cell, window
 
 SPARK = timedelta(hours=2)
 POINTS = 40
 MONTH = timedelta(days=30)
 WATCHED: tuple[SourceSpec, ...] = (*SOURCES.values(), JUDGED)
+
+COLUMNS = (
+    ("Airflow", ("airflow",)),
+    ("Workers and their broker", ("broker", "console")),
+    ("AWS", ("aws",)),
+    ("Databases", ("warehouse", "source")),
+)
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,11 @@ class State:
     def as_of(self) -> datetime | None:
         """The oldest reading behind what can be seen; None while nothing can."""
         return min((one.sight.as_of for one in self.sources if one.sight.seen and one.sight.as_of), default=None)
+
+    @property
+    def systems(self) -> tuple[tuple[str, tuple[Watched, ...]], ...]:
+        """The sources by the system they belong to, for columns of about the same height."""
+        return tuple((title, tuple(one for one in self.sources if one.system in of)) for title, of in COLUMNS)
 
     @property
     def oldest(self) -> Sight:
@@ -128,7 +141,7 @@ class OverviewPage:
                 ("/freshness/", "Freshness", of.freshness.status, f"{of.freshness.fresh}/{of.freshness.total}")
             )
         if of.datastores.rows:
-            found.append(("/datastores/", "Datastores", of.datastores.status, of.datastores.pill))
+            found.append(("/datastores/", "Datastores", of.datastores.status, of.datastores.status.value))
         return tuple(found)
 
 
@@ -162,10 +175,17 @@ def overview_page(now: datetime) -> OverviewPage:
         f"no data in {sum(one == 'unknown' for one in cells)}",
         scheduler_every_s=SCHEDULER.interval_s,
         takeovers=takeovers[:1],
-        takeovers_said=said_of(takeovers, MONTH.days),
+        takeovers_said=_said_of(takeovers),
         fleets=tuple(FleetLine(fleet, sparks[_backlog(fleet.queue)]) for fleet in state.of.fleets.fleets),
         tables=tuple(TableLine(row, sparks[lag_series(row.name)]) for row in state.of.freshness.worst),
     )
+
+
+def _said_of(rows: Sequence[TakeoverRow]) -> str:
+    """`30 days: 5 changes, longest gap 16 s`."""
+    gaps = [row.gap_s for row in rows if row.gap_s is not None]
+    longest = f", longest gap {duration(max(gaps))}" if gaps else ""
+    return f"{MONTH.days} days: {count(len(rows), 'change') if rows else 'no change'}{longest}"
 
 
 _HEARTBEAT = "scheduler.heartbeat_age_s"

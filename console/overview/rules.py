@@ -7,7 +7,7 @@ any more is never repeated as if it were; when all is well the sentence says of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
 
@@ -137,7 +137,7 @@ def headline(blind: Sequence[Blind], parts: Sequence[Part], now: datetime) -> He
             remedy=blind[0].remedy,
             url="/#sources",
             url_text="What is watched",
-            also=tuple(rest[:ALSO]),
+            also=_listed(rest),
         )
     if not bad:
         return Headline(status, Status.HEALTHY, *_calm(parts), "", "", "")
@@ -150,8 +150,13 @@ def headline(blind: Sequence[Blind], parts: Sequence[Part], now: datetime) -> He
         remedy=first.remedy,
         url=first.url,
         url_text=first.url_text,
-        also=tuple(bad[1 : ALSO + 1]),
+        also=_listed(bad[1:]),
     )
+
+
+def _listed(parts: Sequence[Part]) -> tuple[Part, ...]:
+    """The next worst, each with a reason, or with what to do where its title says the reason already."""
+    return tuple(replace(part, text=part.text or part.remedy) for part in parts[:ALSO])
 
 
 def _blind_title(one: Blind, now: datetime) -> str:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Literal
 
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Router, Schema
+from ninja import Status as Answer
 from pydantic import AliasChoices, Field
 
-from console.lib.api import Remembered
+from console.accounts.api_auth import operator
+from console.lib.api import Change, Remembered
 from console.lib.status import Status
+from console.operations.schemas import OperationOut, submitted
+from console.scheduler.agents import lease_view
+from console.scheduler.lease import LeaseView
 from console.scheduler.pages import State, TakeoverRow, scheduler_state, takeover_rows
 from console.scheduler.rules import Candidate
 
@@ -19,7 +25,7 @@ HISTORY = 20
 
 
 class LeaderOut(Schema):
-    """The scheduler that leads. `token` and `lease_expires_in_s` are null until an agent holds a lease there."""
+    """The scheduler that leads. `token` and `lease_expires_in_s` are null where no agent holds a lease."""
 
     name: str
     host: str
@@ -72,7 +78,9 @@ class SchedulerOut(Remembered):
     leader: LeaderOut | None
     candidates: list[CandidateOut]
     processes: list[ProcessOut]
-    automatic_failover: bool
+    automatic_failover: bool = Field(description="a ready standby would take over by itself, now")
+    failover_paused_until: datetime | None
+    not_acting: str = Field(description="why a takeover would not happen by itself; empty when it would")
     airflow_version: str | None
     dags: int | None
     import_errors: int | None
@@ -82,10 +90,47 @@ class SchedulerOut(Remembered):
 @router.get("", response=SchedulerOut, by_alias=True, summary="Who schedules, who could take over, and who did")
 def scheduler(request: HttpRequest) -> SchedulerOut:
     now = timezone.now()
-    return scheduler_out(scheduler_state(now), takeover_rows(now)[:HISTORY])
+    return scheduler_out(scheduler_state(now), takeover_rows(now)[:HISTORY], lease_view(now))
 
 
-def scheduler_out(state: State, rows: tuple[TakeoverRow, ...]) -> SchedulerOut:
+class SwitchoverIn(Change):
+    """`to`: who is to lead; may be left out where only one standby is ready."""
+
+    to: str | None = None
+    plan: str | None = None
+
+
+class FailoverIn(SwitchoverIn):
+    """`confirm` is the current leader's name."""
+
+    confirm: str
+
+
+class PauseIn(Change):
+    """How long automatic failover is paused (seconds); 0 ends the pause."""
+
+    for_s: Literal[0, 3600, 7200, 14400]
+
+
+@router.post("/switchover", response={202: OperationOut}, auth=operator, summary="Another host leads, planned")
+def switchover(request: HttpRequest, body: SwitchoverIn) -> Answer[dict[str, Any]]:
+    sent = {"to": body.to, "reason": body.reason}
+    return submitted(request, "switchover", sent, reason=body.reason, plan=body.plan)
+
+
+@router.post("/failover", response={202: OperationOut}, auth=operator, summary="Another host leads, by force")
+def failover(request: HttpRequest, body: FailoverIn) -> Answer[dict[str, Any]]:
+    sent = {"to": body.to, "reason": body.reason}
+    return submitted(request, "failover", sent, reason=body.reason, plan=body.plan, confirm=body.confirm)
+
+
+@router.post("/failover-pause", response={202: OperationOut}, auth=operator, summary="Pause automatic failover")
+def failover_pause(request: HttpRequest, body: PauseIn) -> Answer[dict[str, Any]]:
+    sent = {"for_s": body.for_s, "reason": body.reason}
+    return submitted(request, "failover-pause", sent, reason=body.reason)
+
+
+def scheduler_out(state: State, rows: tuple[TakeoverRow, ...], lease: LeaseView) -> SchedulerOut:
     verdict, leader = state.verdict, state.verdict.leader
     reading_age_s = state.sight.age_s or 0.0
     return SchedulerOut(
@@ -97,11 +142,15 @@ def scheduler_out(state: State, rows: tuple[TakeoverRow, ...]) -> SchedulerOut:
         remedy=verdict.remedy,
         heartbeat_age_s=verdict.heartbeat_age_s,
         leader=LeaderOut(
-            name=leader.host, host=leader.host, token=None, lease_expires_in_s=None, since=verdict.leading_since
+            name=leader.host,
+            host=leader.host,
+            token=lease.token if lease.holder == leader.host else None,
+            lease_expires_in_s=lease.expires_in_s if lease.holder == leader.host else None,
+            since=verdict.leading_since,
         )
         if leader
         else None,
-        candidates=[_candidate(one) for one in verdict.candidates],
+        candidates=[_candidate(one, lease) for one in verdict.candidates],
         processes=[
             ProcessOut(
                 kind=one.kind,
@@ -112,7 +161,9 @@ def scheduler_out(state: State, rows: tuple[TakeoverRow, ...]) -> SchedulerOut:
             )
             for one in verdict.processes
         ],
-        automatic_failover=False,
+        automatic_failover=lease.automatic and bool(lease.standbys),
+        failover_paused_until=lease.held_until,
+        not_acting=lease.not_acting,
         airflow_version=state.airflow_version,
         dags=state.dags,
         import_errors=state.import_errors,
@@ -130,13 +181,25 @@ def scheduler_out(state: State, rows: tuple[TakeoverRow, ...]) -> SchedulerOut:
     )
 
 
-def _candidate(one: Candidate) -> CandidateOut:
+def _candidate(one: Candidate, lease: LeaseView) -> CandidateOut:
+    """An agent knows better than Airflow's Jobs whether its host could lead: a hot standby has no Job."""
+    agent = lease.agent(one.host)
+    if agent is None or one.word == "running":
+        return CandidateOut(
+            name=one.name,
+            host=one.host,
+            ready=one.ready,
+            seen_age_s=one.seen_age_s,
+            state=one.word,
+            reason=one.reason,
+            declared=one.declared,
+        )
     return CandidateOut(
         name=one.name,
         host=one.host,
-        ready=one.ready,
-        seen_age_s=one.seen_age_s,
-        state=one.word,
-        reason=one.reason,
+        ready=agent.ready,
+        seen_age_s=agent.seen_age_s,
+        state=agent.word.replace(" ", "_"),
+        reason=agent.why or "its scheduler is loaded and waits",
         declared=one.declared,
     )

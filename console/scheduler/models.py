@@ -64,6 +64,19 @@ class Snapshot(models.Model):
         return Kept(reading, _memories.validate_python(self.memory))
 
 
+class AgentsSnapshot(models.Model):
+    """The one row: what the lease store told last, as a whole."""
+
+    id = models.SmallIntegerField(primary_key=True, default=1)
+    as_of = models.DateTimeField()
+    reading = models.JSONField()
+
+    objects: models.Manager[AgentsSnapshot] = models.Manager()
+
+    def __str__(self) -> str:
+        return f"the scheduler agents at {self.as_of:%Y-%m-%d %H:%M:%S}"
+
+
 class TakeoverQuerySet(models.QuerySet["Takeover"]):
     def since(self, start: datetime, limit: int = 200) -> list[Takeover]:
         """Those since `start`, newest first, at most `limit`. One query."""
@@ -84,6 +97,7 @@ class Takeover(models.Model):
         RESTART = "restart", "a new process on the same host"
         SWITCHOVER = "switchover", "planned, by an operation"
         FAILOVER = "failover", "forced, by an operation"
+        AUTOMATIC = "automatic", "the standby took over by itself"
 
     at = models.DateTimeField(db_index=True)
     kind = models.CharField(max_length=20, choices=Kind.choices)
@@ -91,6 +105,8 @@ class Takeover(models.Model):
     to_host = models.CharField(max_length=255)
     gap_s = models.FloatField(null=True)
     operation = models.CharField(max_length=64, default="", blank=True)
+    token = models.BigIntegerField(null=True)  # the lease's, where agents told of it
+    why = models.TextField(default="", blank=True)
 
     objects = TakeoverQuerySet.as_manager()
 

@@ -47,6 +47,7 @@ class HostCard:
     heartbeat_age_s: float | None  # None: nothing runs there, or it can't be seen
     seen_age_s: float | None  # since the last sign of life, of an absent one
     since: datetime | None
+    since_s: float | None  # how long it has led, or run
     job: int | None
     declared: bool
     note: str
@@ -165,7 +166,7 @@ def scheduler_page(now: datetime) -> SchedulerPage:
     """The page `/scheduler/`. Four queries."""
     state = scheduler_state(now)
     verdict = state.verdict
-    cards = _cards(state)
+    cards = _cards(state, now)
     rows = takeover_rows(now)
     return SchedulerPage(
         state=state,
@@ -196,9 +197,9 @@ def _hosts(cards: Sequence[HostCard], rows: Sequence[TakeoverRow], now: datetime
     return [host for host in dict.fromkeys([*sorted(card.host for card in cards), *led]) if host][:MOST_HOSTS]
 
 
-def _cards(state: State) -> tuple[HostCard, ...]:
+def _cards(state: State, now: datetime) -> tuple[HostCard, ...]:
     verdict, known = state.verdict, declared().hosts
-    cards = [_card(one) for one in verdict.candidates]
+    cards = [_card(one, now) for one in verdict.candidates]
     leader = verdict.leader
     if leader:
         cards.insert(
@@ -211,6 +212,7 @@ def _cards(state: State) -> tuple[HostCard, ...]:
                 heartbeat_age_s=verdict.heartbeat_age_s,
                 seen_age_s=None,
                 since=verdict.leading_since,
+                since_s=_age_s(verdict.leading_since, now),
                 job=leader.job,
                 declared=leader.host in known or not known,
                 note=leader.reason if leader.status != Status.HEALTHY else "",
@@ -219,7 +221,7 @@ def _cards(state: State) -> tuple[HostCard, ...]:
     return tuple(cards)
 
 
-def _card(one: Candidate) -> HostCard:
+def _card(one: Candidate, now: datetime) -> HostCard:
     looks = {"running": "healthy", "late": "degraded", "lost": "failing", "absent": "waiting"}
     here = one.word not in ("absent", "unknown")
     return HostCard(
@@ -230,7 +232,12 @@ def _card(one: Candidate) -> HostCard:
         heartbeat_age_s=one.seen_age_s if here else None,
         seen_age_s=None if here else one.seen_age_s,
         since=one.started_at,
+        since_s=_age_s(one.started_at, now),
         job=one.job,
         declared=one.declared,
         note=one.reason,
     )
+
+
+def _age_s(at: datetime | None, now: datetime) -> float | None:
+    return None if at is None else max(0.0, (now - at).total_seconds())

@@ -1,0 +1,108 @@
+"""The overview, the scheduler and the datastores with figures on them, as a platform in trouble gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from threading import Thread
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from console.history import series
+from console.overview.judge import judge as judge_overview
+from console.platform.models import Source
+from console.pools.poll import save_pools
+from console.scheduler.models import Takeover
+from console.scheduler.poll import heartbeat_series, leading_series
+from tests.browser.page import DESKTOP, PHONE, THEMES, Page
+from tests.datastores.made import CACHE, RDS
+from tests.datastores.made import polled as datastores_polled
+from tests.fleets.story import tell
+from tests.freshness.made import level
+from tests.overview.made import whole
+from tests.pools.made import DEFAULT, MERGE
+from tests.scheduler.made import airflow, helpers, job
+from tests.scheduler.made import polled as scheduler_polled
+
+pytestmark = [pytest.mark.browser, pytest.mark.django_db]
+PAGES = {"overview": "/", "scheduler": "/scheduler/", "datastores": "/datastores/"}
+
+
+def a_day(now: datetime) -> None:
+    """Heartbeats of a day: scheduler-b led until six hours ago, then was absent; an hour of it nobody watched."""
+    for bar in range(145):
+        at = now - timedelta(minutes=10 * bar)
+        if 60 <= bar < 66:
+            continue
+        led, other = ("scheduler-a", "scheduler-b") if bar < 36 else ("scheduler-b", "scheduler-a")
+        age_s = 41.0 if bar in (36, 100) else 18.0 if bar == 90 else 2.0
+        samples = [("scheduler.heartbeat_age_s", age_s), (heartbeat_series(led), age_s), (leading_series(led), 1.0)]
+        series.record([*samples, (leading_series(other), 0.0)], at)
+    took = now - timedelta(hours=6)
+    Takeover.objects.create(at=took, kind="observed", from_host="scheduler-b", to_host="scheduler-a", gap_s=38.2)
+    Takeover.objects.create(
+        at=took - timedelta(hours=10), kind="restart", from_host="scheduler-b", to_host="scheduler-b", gap_s=9.4
+    )
+    Takeover.objects.create(
+        at=took - timedelta(days=20), kind="observed", from_host="scheduler-a", to_host="scheduler-b", gap_s=2.4
+    )
+
+
+def trouble(now: datetime) -> None:
+    """A busy night: tasks wait, a worker is lost, a pool starves, a cache is alone, the scheduler's standby absent."""
+    whole(now, workers=0)
+    tell(now)
+    lost = job(92, "triggerer-2", now - timedelta(seconds=80), kind="triggerer")
+    scheduler_polled(
+        now, airflow(job(1, "scheduler-a", now - timedelta(seconds=1)), *helpers(now), lost, import_errors=2)
+    )
+    datastores_polled(now - timedelta(hours=2), replace(RDS, primary_zone="eu-north-1b"), CACHE)
+    datastores_polled(now, RDS, replace(CACHE, replicas=0, standby_zone=None))
+    save_pools([DEFAULT, MERGE], now)
+    level(now - timedelta(seconds=1), latency_s=400)
+    a_day(now)
+
+
+def refresh() -> None:
+    """All sources were read a second ago. In a thread of its own: what a test writes itself the server never sees."""
+
+    def write() -> None:
+        now = timezone.now()
+        Source.objects.update(as_of=now - timedelta(seconds=1), failing_since=None, error="")
+        judge_overview(now)
+        connection.close()
+
+    writer = Thread(target=write)
+    writer.start()
+    writer.join()
+
+
+@pytest.fixture(scope="module")
+def told(console_server: str, django_db_blocker: Any) -> Iterator[Callable[[], None]]:
+    """The story, in the database that the server reads; what is given freshens it."""
+    from django.core.management import call_command
+
+    with django_db_blocker.unblock():
+        trouble(timezone.now())
+    yield refresh
+    with django_db_blocker.unblock():
+        call_command("flush", verbosity=0, interactive=False)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize("name", PAGES)
+def test_has_no_fault_with_figures(
+    told: Callable[[], None], sign_in: Callable[..., Page], name: str, theme: str
+) -> None:
+    page = sign_in("viewer")
+    for size in (DESKTOP, PHONE):
+        told()
+        page.open(PAGES[name], theme, size)
+        page.shoot(f"{name}-figures-{size[0]}-{theme}")
+        page.assert_fits()
+        assert page.axe() == [], f"at {size[0]} px"
+    page.assert_no_console_errors()
