@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import re
 import socket
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -59,16 +56,6 @@ def silent() -> Iterator[int]:
     listener.close()
     for each in kept:
         each.close()
-
-
-@pytest.fixture(scope="session")
-def sandbox_env() -> dict[str, str]:
-    """The environment of a running sandbox (`make run`), from $SANDBOX_HOME/env; skips where none runs."""
-    file = Path(os.environ.get("SANDBOX_HOME", ".sandbox")) / "env"
-    if not file.exists():
-        pytest.skip(f"no sandbox runs: {file} is not there (make run)")
-    lines = re.findall(r"^export (\w+)=(.*)$", file.read_text(), re.MULTILINE)
-    return {name: value.strip("'\"") for name, value in lines}
 
 
 @pytest.fixture

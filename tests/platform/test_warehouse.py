@@ -17,6 +17,7 @@ import pytest
 from console.platform.database import Database
 from console.platform.ports import PlatformError
 from console.platform.warehouse import Unsupported, Warehouse
+from tests.platform.contracts import WarehouseContract
 from tests.services import free_port
 
 ADMIN = os.environ["DATABASE_URL"]
@@ -73,6 +74,12 @@ def database(url: str) -> Iterator[Database]:
 @pytest.fixture
 def warehouse(database: Database) -> Warehouse:
     return Warehouse(database, poll_s=3)
+
+
+class TestTheContract(WarehouseContract):
+    @pytest.fixture
+    def tables(self) -> list[tuple[str, str, str]]:
+        return [ORDERS, ("e", "public.empty_one", "updated_at")]
 
 
 def connections(url: str) -> int:
