@@ -43,17 +43,19 @@ class Health:
     missed: int  # heartbeats that were due from workers still alive, and did not come
     gaps: int
     nodes: int  # heard in the last half minute
+    news: bool  # something to show has changed since the last time: who there is, or what they work on
     failure: Failure | None
 
 
 class _Node:
     """What is remembered of one worker to notice its gaps and its clock."""
 
-    __slots__ = ("at", "offset_s", "pid")
+    __slots__ = ("active", "at", "offset_s", "pid")
 
-    def __init__(self, at: datetime, pid: int | None, offset_s: float | None) -> None:
+    def __init__(self, at: datetime, pid: int | None, active: int | None, offset_s: float | None) -> None:
         self.at = at
         self.pid = pid
+        self.active = active
         self.offset_s = offset_s  # received - sent at its least: network and the distance of the clocks
 
 
@@ -71,6 +73,7 @@ class Stream:
         self._alive_at: datetime | None = None
         self._failure: Failure | None = None
         self._events = self._missed = self._gaps = 0
+        self._news = False
 
     # --- the hearing side ------------------------------------------------------------------------------------------
 
@@ -89,7 +92,8 @@ class Stream:
             if known is None:
                 if len(self._nodes) >= NODES_LIMIT:
                     return
-                self._nodes[beat.node] = _Node(beat.received_at, beat.pid, _offset_s(beat))
+                self._nodes[beat.node] = _Node(beat.received_at, beat.pid, beat.active, _offset_s(beat))
+                self._news = True
             else:
                 self._compare(known, beat)
             self._newest[beat.node] = beat
@@ -101,6 +105,7 @@ class Stream:
         with self._lock:
             if self._since is not None:
                 self._gaps += 1
+                self._news = True
             self._since = None
             self._failure = failure
             self._nodes.clear()
@@ -125,7 +130,9 @@ class Stream:
             else:
                 self._lags.append(offset_s - known.offset_s)
                 known.offset_s += (offset_s - known.offset_s) * DRIFT
-        known.at, known.pid = beat.received_at, beat.pid
+        if beat.active != known.active or beat.kind != "heartbeat":
+            self._news = True
+        known.at, known.pid, known.active = beat.received_at, beat.pid, beat.active
 
     # --- the taking side -------------------------------------------------------------------------------------------
 
@@ -142,8 +149,17 @@ class Stream:
                 alive_at = self._alive_at
                 nodes = sum((alive_at - node.at).total_seconds() <= ALIVE_S for node in self._nodes.values())
                 self._forget(alive_at)
+            news, self._news = self._news, False
             health = Health(
-                self._since, self._alive_at, self._lag_s, self._events, self._missed, self._gaps, nodes, self._failure
+                listening_since=self._since,
+                alive_at=self._alive_at,
+                lag_s=self._lag_s,
+                events=self._events,
+                missed=self._missed,
+                gaps=self._gaps,
+                nodes=nodes,
+                news=news,
+                failure=self._failure,
             )
         return beats, goodbyes, health
 

@@ -20,6 +20,7 @@ from console.fleets.models import GroupSnapshot, Instance, QueueSnapshot, Runnin
 from console.fleets.names import address_of, host_key, host_of, instance_of, node_of
 from console.fleets.rules import Evidence, InstanceSeen, Judged, State, View, Waiting, judge_worker, to_archive
 from console.fleets.verdicts import judge_fleet
+from console.live.changes import publish
 from console.platform.declared import declaration
 
 _WORKER_COLUMNS = {
@@ -65,7 +66,9 @@ def judge(now: datetime) -> None:
     changed = [row for worker in workers if (row := _judge_one(worker, known))]
     sql.update_rows("fleets_worker", "node", _WORKER_COLUMNS, changed)
     _drop_replaced(workers)
-    _judge_queues([*workers, *expected], known)
+    news = _judge_queues([*workers, *expected], known)
+    if news or changed or expected:
+        publish("fleets")
 
 
 def _load(now: datetime) -> _Known:
@@ -203,7 +206,8 @@ def _drop_replaced(workers: Iterable[Worker]) -> None:
         Worker.objects.filter(node__in=stale, seen_at=None, answered_at=None).delete()
 
 
-def _judge_queues(workers: Iterable[Worker], known: _Known) -> None:
+def _judge_queues(workers: Iterable[Worker], known: _Known) -> bool:
+    """What each queue has of them; True when any of it changed."""
     supply: dict[str, Counter[str]] = defaultdict(Counter)
     for worker in workers:
         if worker.archived_at is not None:
@@ -231,6 +235,7 @@ def _judge_queues(workers: Iterable[Worker], known: _Known) -> None:
     ]
     if forgotten and known.sights.tasks.seen:
         QueueSnapshot.objects.filter(queue__in=forgotten).exclude(queued__gt=0).exclude(running__gt=0).delete()
+    return bool(changed)
 
 
 def _judge_queue(row: QueueSnapshot, supply: Counter[str], known: _Known) -> dict[str, Any] | None:

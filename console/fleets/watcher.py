@@ -18,6 +18,7 @@ from django.db import DatabaseError, InterfaceError, connection, transaction
 from console.fleets import sql
 from console.fleets.heartbeats import Failure, Health, Stream, columns
 from console.fleets.lease import Lease
+from console.live.changes import publish
 from console.platform.models import remember_failure, remember_success
 from console.platform.ports import BrokerPort, PlatformError
 from console.platform.sources import HEARTBEATS
@@ -153,6 +154,8 @@ class Watcher:
                     if beats:
                         sql.write_heartbeats(columns(beats, goodbyes))
                     self._remember(health)
+                    if health.news:
+                        publish("fleets")
         except (DatabaseError, InterfaceError):
             listener.stream.put_back(beats, goodbyes)
             raise

@@ -102,5 +102,17 @@ def test_odd_numbers_and_names_are_made_safe_to_write(now: datetime) -> None:
     assert row[5:8] == (None, None, None)
 
 
+def test_only_what_can_be_seen_is_news(now: datetime) -> None:
+    stream = Stream()
+    stream.heard(heartbeat("celery@a", now, active=1))
+    assert stream.take()[2].news  # it is there
+    stream.heard(heartbeat("celery@a", after(now, 2), active=1, processed=9))
+    assert not stream.take()[2].news
+    stream.heard(heartbeat("celery@a", after(now, 4), active=2))
+    assert stream.take()[2].news
+    stream.heard(heartbeat("celery@a", after(now, 6), active=2, kind="offline"))
+    assert stream.take()[2].news
+
+
 def test_nothing_to_write_has_no_rows() -> None:
     assert columns([], {}) == [[]] * 9
