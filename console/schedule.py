@@ -8,6 +8,7 @@ from console.platform.sources import SOURCES
 
 OTHER: dict[str, tuple[str, float]] = {
     # name: (task, interval in seconds)
+    "agents": ("console.scheduler.tasks.poll_agents", 2),
     "operations.sweep": ("console.operations.tasks.sweep", 1),
     "history.keep": ("console.history.tasks.keep", 60),
     "fleets.judge": ("console.fleets.tasks.judge", 2),

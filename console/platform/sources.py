@@ -24,13 +24,13 @@ POOLS = SourceSpec("airflow.pools", "Airflow's pools", "airflow", "console.pools
 QUEUES = SourceSpec("broker.queues", "the broker's queues", "broker", "console.fleets.tasks.poll_queues", 2, 15)
 WORKERS = SourceSpec("broker.workers", "the workers' answers", "broker", "console.fleets.tasks.poll_workers", 5, 20)
 HEARTBEATS = SourceSpec("broker.heartbeats", "the workers' heartbeats", "broker", "", 1, 10)
-COMPUTE = SourceSpec(
-    "aws.compute", "the Auto Scaling Groups", "aws", "console.fleets.tasks.poll_compute", 5, 20
-)
+COMPUTE = SourceSpec("aws.compute", "the Auto Scaling Groups", "aws", "console.fleets.tasks.poll_compute", 5, 20)
 REPLICATION = SourceSpec("aws.dms", "the DMS tasks", "aws", "console.freshness.tasks.poll_replication", 10, 25)
 DATASTORES = SourceSpec("aws.datastores", "RDS and ElastiCache", "aws", "console.datastores.tasks.poll", 10, 25)
 WAREHOUSE = SourceSpec("warehouse", "the warehouse", "warehouse", "console.freshness.tasks.poll_warehouse", 5, 20)
 ORIGINS = SourceSpec("sources", "the source databases", "source", "console.freshness.tasks.poll_origins", 5, 20)
+AGENTS = SourceSpec("agents", "the scheduler agents", "lease", "console.scheduler.tasks.poll_agents", 2, 15)
+"""Polled only where a lease store is declared; shown where the scheduler is shown, and not among what must be seen."""
 
 SOURCES: dict[str, SourceSpec] = {
     spec.name: spec

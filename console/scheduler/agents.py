@@ -8,6 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from console.platform.models import Source
 from console.platform.readings import LeasesReading, TakeoverReading
+from console.platform.rules import Sight
 from console.platform.sources import AGENTS
 from console.scheduler.lease import LeaseView, view
 from console.scheduler.models import AgentsSnapshot, Takeover
@@ -44,7 +45,11 @@ def _explain(takeover: TakeoverReading) -> None:
 
 def lease_view(now: datetime) -> LeaseView:
     """The lease at `now`. Two queries."""
-    sight = Source.objects.sights(now, (AGENTS,))[AGENTS.name]
+    return lease_at(Source.objects.sights(now, (AGENTS,))[AGENTS.name], now)
+
+
+def lease_at(sight: Sight, now: datetime) -> LeaseView:
+    """The lease, given how well the agents can be seen. One query."""
     row = AgentsSnapshot.objects.filter(pk=1).first()
     reading = None
     if row is not None:

@@ -15,8 +15,6 @@ from console.accounts.api_auth import operator
 from console.lib.api import Change, Remembered
 from console.lib.status import Status
 from console.operations.schemas import OperationOut, submitted
-from console.scheduler.agents import lease_view
-from console.scheduler.lease import LeaseView
 from console.scheduler.pages import State, TakeoverRow, scheduler_state, takeover_rows
 from console.scheduler.rules import Candidate
 
@@ -36,7 +34,7 @@ class LeaderOut(Schema):
 
 class CandidateOut(Schema):
     """A host that does not lead. `ready` and `seen_age_s` are null while it can't be seen; `state`: running late lost
-    absent unknown."""
+    absent unknown; of an agent: ready not_ready silent."""
 
     name: str
     host: str
@@ -90,7 +88,7 @@ class SchedulerOut(Remembered):
 @router.get("", response=SchedulerOut, by_alias=True, summary="Who schedules, who could take over, and who did")
 def scheduler(request: HttpRequest) -> SchedulerOut:
     now = timezone.now()
-    return scheduler_out(scheduler_state(now), takeover_rows(now)[:HISTORY], lease_view(now))
+    return scheduler_out(scheduler_state(now), takeover_rows(now)[:HISTORY])
 
 
 class SwitchoverIn(Change):
@@ -130,8 +128,8 @@ def failover_pause(request: HttpRequest, body: PauseIn) -> Answer[dict[str, Any]
     return submitted(request, "failover-pause", sent, reason=body.reason)
 
 
-def scheduler_out(state: State, rows: tuple[TakeoverRow, ...], lease: LeaseView) -> SchedulerOut:
-    verdict, leader = state.verdict, state.verdict.leader
+def scheduler_out(state: State, rows: tuple[TakeoverRow, ...]) -> SchedulerOut:
+    verdict, leader, lease = state.verdict, state.verdict.leader, state.lease
     reading_age_s = state.sight.age_s or 0.0
     return SchedulerOut(
         status=verdict.status,
@@ -150,7 +148,7 @@ def scheduler_out(state: State, rows: tuple[TakeoverRow, ...], lease: LeaseView)
         )
         if leader
         else None,
-        candidates=[_candidate(one, lease) for one in verdict.candidates],
+        candidates=[_candidate(one) for one in verdict.candidates],
         processes=[
             ProcessOut(
                 kind=one.kind,
@@ -181,25 +179,13 @@ def scheduler_out(state: State, rows: tuple[TakeoverRow, ...], lease: LeaseView)
     )
 
 
-def _candidate(one: Candidate, lease: LeaseView) -> CandidateOut:
-    """An agent knows better than Airflow's Jobs whether its host could lead: a hot standby has no Job."""
-    agent = lease.agent(one.host)
-    if agent is None or one.word == "running":
-        return CandidateOut(
-            name=one.name,
-            host=one.host,
-            ready=one.ready,
-            seen_age_s=one.seen_age_s,
-            state=one.word,
-            reason=one.reason,
-            declared=one.declared,
-        )
+def _candidate(one: Candidate) -> CandidateOut:
     return CandidateOut(
         name=one.name,
         host=one.host,
-        ready=agent.ready,
-        seen_age_s=agent.seen_age_s,
-        state=agent.word.replace(" ", "_"),
-        reason=agent.why or "its scheduler is loaded and waits",
+        ready=one.ready,
+        seen_age_s=one.seen_age_s,
+        state=one.word.replace(" ", "_"),
+        reason=one.reason,
         declared=one.declared,
     )

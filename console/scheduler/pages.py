@@ -12,8 +12,10 @@ from console.lib.status import Status
 from console.lib.words import count, duration
 from console.platform.models import Source
 from console.platform.rules import Sight
-from console.platform.sources import SCHEDULER
+from console.platform.sources import AGENTS, SCHEDULER
+from console.scheduler.agents import lease_at
 from console.scheduler.heartbeats import LOST_S, Process
+from console.scheduler.lease import LeaseView
 from console.scheduler.models import Kept, Snapshot, Takeover
 from console.scheduler.poll import MOST_HOSTS, URL, declared, heartbeat_series, leading_series
 from console.scheduler.rules import Candidate, Verdict, judge
@@ -30,6 +32,7 @@ class State:
 
     verdict: Verdict
     sight: Sight
+    lease: LeaseView
     airflow_version: str | None
     dags: int | None
     import_errors: int | None
@@ -98,17 +101,18 @@ class SchedulerSummary:
 
 
 def scheduler_state(now: datetime) -> State:
-    """Two queries."""
-    sight = Source.objects.sights(now, [SCHEDULER])[SCHEDULER.name]
-    return _state(Snapshot.objects.kept(), sight, now)
+    """Three queries."""
+    sights = Source.objects.sights(now, [SCHEDULER, AGENTS])
+    return _state(Snapshot.objects.kept(), sights[SCHEDULER.name], lease_at(sights[AGENTS.name], now), now)
 
 
-def _state(kept: Kept, sight: Sight, now: datetime) -> State:
+def _state(kept: Kept, sight: Sight, lease: LeaseView, now: datetime) -> State:
     reading, leading = kept.reading, kept.memory.leading
     seen = reading if sight.seen else None
     return State(
-        verdict=judge(reading, kept.memory, declared(), sight, now),
+        verdict=judge(reading, kept.memory, declared(), sight, now, lease),
         sight=sight,
+        lease=lease,
         airflow_version=reading.version if reading else None,
         dags=seen.dags if seen else None,
         import_errors=seen.import_errors if seen else None,
@@ -117,7 +121,7 @@ def _state(kept: Kept, sight: Sight, now: datetime) -> State:
 
 
 def scheduler_summary(now: datetime) -> SchedulerSummary:
-    """For the overview. Two queries."""
+    """For the overview. Three queries."""
     state = scheduler_state(now)
     verdict = state.verdict
     return SchedulerSummary(
@@ -147,6 +151,8 @@ def takeover_rows(now: datetime, since: timedelta = HISTORY) -> tuple[TakeoverRo
 
 
 def _why(row: Takeover) -> str:
+    if row.why:
+        return row.why
     if row.kind == Takeover.Kind.RESTART:
         return "a new process on the same host; the console did not do it"
     if row.kind == Takeover.Kind.OBSERVED:
@@ -163,7 +169,7 @@ def said_of(rows: Sequence[TakeoverRow], days: int) -> str:
 
 
 def scheduler_page(now: datetime) -> SchedulerPage:
-    """The page `/scheduler/`. Four queries."""
+    """The page `/scheduler/`. Five queries."""
     state = scheduler_state(now)
     verdict = state.verdict
     cards = _cards(state, now)
@@ -222,11 +228,15 @@ def _cards(state: State, now: datetime) -> tuple[HostCard, ...]:
 
 
 def _card(one: Candidate, now: datetime) -> HostCard:
-    looks = {"running": "healthy", "late": "degraded", "lost": "failing", "absent": "waiting"}
-    here = one.word not in ("absent", "unknown")
+    looks = {
+        "running": "healthy", "late": "degraded", "lost": "failing", "absent": "waiting",
+        "ready": "healthy", "not ready": "degraded", "silent": "failing",
+    }  # fmt: skip
+    here = one.word in ("running", "late", "lost")
+    waits = one.word in ("ready", "not ready", "silent")
     return HostCard(
         host=one.host,
-        role="running" if here else one.word,
+        role="running" if here else "standby" if waits else one.word,
         status=looks.get(one.word, "unknown"),
         word=one.word,
         heartbeat_age_s=one.seen_age_s if here else None,

@@ -7,7 +7,7 @@ so that two that run side by side are not taken for a takeover every few seconds
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from console.lib.status import Status
@@ -15,6 +15,7 @@ from console.lib.words import count, duration, listed
 from console.platform.readings import SchedulerReading
 from console.platform.rules import Sight
 from console.scheduler.heartbeats import DATABASE, LATE_S, LOST_S, Process, Pulse, processes, pulses
+from console.scheduler.lease import UNUSED, LeaseView
 
 ABSENT = "absent"
 
@@ -66,7 +67,7 @@ class Candidate:
 
     name: str
     host: str
-    word: str  # running, late, lost, absent, unknown
+    word: str  # running, late, lost, absent, unknown; of its agent: ready, not ready, silent
     ready: bool | None
     seen_age_s: float | None  # since its last sign of life; None: never, or can't be seen
     reason: str
@@ -98,6 +99,7 @@ class _Facts:
     others: tuple[Process, ...]
     database: str | None  # Airflow's word on its metadata database
     declared: Declared
+    lease: LeaseView
 
     @property
     def running(self) -> tuple[Process, ...]:
@@ -112,8 +114,15 @@ class _Finding:
     remedy: str = ""
 
 
-def judge(reading: SchedulerReading | None, memory: Memory, declared: Declared, sight: Sight, now: datetime) -> Verdict:
-    """The verdict at `now`, from the last reading and how well Airflow can be seen."""
+def judge(
+    reading: SchedulerReading | None,
+    memory: Memory,
+    declared: Declared,
+    sight: Sight,
+    now: datetime,
+    lease: LeaseView = UNUSED,
+) -> Verdict:
+    """The verdict at `now`, from the last reading, how well Airflow can be seen, and what the agents tell."""
     if reading is None or memory.as_of is None or not sight.seen:
         return _unseen(declared, sight)
     found = processes(reading, memory.pulses, memory.as_of)
@@ -124,10 +133,11 @@ def judge(reading: SchedulerReading | None, memory: Memory, declared: Declared, 
     facts = _Facts(
         schedulers=schedulers,
         leader=leader,
-        candidates=_candidates(reading, schedulers, leader, declared, reading_age_s, memory.as_of),
+        candidates=_with_agents(_candidates(reading, schedulers, leader, declared, reading_age_s, memory.as_of), lease),
         others=tuple(one for one in found if one.kind != "scheduler"),
         database=database,
         declared=declared,
+        lease=lease,
     )
     verdict = next(said for rule in RULES if (said := rule(facts)))
     since = memory.leading.since if memory.leading and leader and memory.leading.job == leader.job else None
@@ -217,6 +227,20 @@ def _candidates(
         found.append(Candidate(host, host, ABSENT, False, age_s, reason, True))
     order = {host: place for place, host in enumerate(declared.hosts)}
     return tuple(sorted(found, key=lambda one: (order.get(one.host, len(order)), one.host, one.job or 0)))
+
+
+def _with_agents(candidates: tuple[Candidate, ...], lease: LeaseView) -> tuple[Candidate, ...]:
+    """A hot standby has no Job in Airflow: its agent knows whether it could lead."""
+    if not lease.seen:
+        return candidates
+    found = []
+    for one in candidates:
+        agent = lease.agent(one.host)
+        if one.word == ABSENT and agent is not None and agent.word != "leading":
+            reason = agent.why or "its scheduler is loaded and waits"
+            one = replace(one, word=agent.word, ready=agent.ready, seen_age_s=agent.seen_age_s, reason=reason)
+        found.append(one)
+    return tuple(found)
 
 
 def _unseen(declared: Declared, sight: Sight) -> Verdict:
@@ -369,16 +393,42 @@ def _helpers(facts: _Facts) -> _Finding | None:
     return None
 
 
+def _no_standby(facts: _Facts) -> _Finding | None:
+    """Agents run, and nobody could take over by himself now."""
+    lease, leader = facts.lease, facts.leader
+    if leader is None or facts.declared.active_active or not lease.used:
+        return None
+    if not lease.seen:
+        text = f"Whether another host could take over is unknown: {lease.reason}."
+        return _Finding(
+            Status.DEGRADED, f"{_first(leader)} leads, its standby can't be seen", text, "Look at the lease store."
+        )
+    if not lease.not_acting:
+        return None
+    title = f"{_first(leader)} leads without a standby"
+    remedy = "Look at the agent of the other host, and at its log."
+    if lease.held_until is not None and lease.standbys:
+        title, remedy = (
+            f"{_first(leader)} leads, automatic failover is paused",
+            "End the pause when the reason is over.",
+        )
+    return _Finding(Status.DEGRADED, title, lease.not_acting, remedy)
+
+
 def _well(facts: _Facts) -> _Finding | None:
     leader = facts.leader
     if leader is None:
         raise ValueError("the rules before this one have spoken")
     absent = [one.host for one in facts.candidates if one.word == ABSENT]
-    running = [one.host for one in facts.candidates if one.ready]
+    running = [one.host for one in facts.candidates if one.ready and one.word == "running"]
+    waiting = [one.host for one in facts.candidates if one.ready and one.word == "ready"]
     title = f"{leader.host} leads" if leader.host else "The scheduler runs"
     reason = f"Its heartbeat was {duration(leader.late_s)} old."
     if running:
         title = f"{len(running) + 1} schedulers run, {leader.host} leads"
+    elif waiting:
+        title = f"{title}, {listed(waiting)} {'is' if len(waiting) == 1 else 'are'} ready"
+        reason = f"{reason} A standby takes over by itself if it fails."
     elif absent:
         title = f"{title}, {listed(absent)} {'is' if len(absent) == 1 else 'are'} absent"
         reason = f"{reason} No scheduler runs on {listed(absent)}: if {leader.host} fails, one has to be started there."
@@ -395,5 +445,6 @@ RULES: tuple[Callable[[_Facts], _Finding | None], ...] = (
     _skewed,
     _too_few,
     _helpers,
+    _no_standby,
     _well,
 )

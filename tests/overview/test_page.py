@@ -142,7 +142,7 @@ def test_the_page_takes_the_same_queries_however_many_workers(
     workers: int, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     whole(now, workers=workers)
-    with django_assert_num_queries(20):
+    with django_assert_num_queries(21):
         overview_page(now)
     with django_assert_num_queries(17):
         overview_state(now)

@@ -47,8 +47,8 @@ def test_two_of_a_kind_on_one_host_are_one_sample(now: datetime) -> None:
     assert [s.labels["host"] for s in up if s.labels["kind"] == "scheduler"] == ["scheduler-a"]
 
 
-def test_it_takes_three_queries(now: datetime, django_assert_num_queries: DjangoAssertNumQueries) -> None:
+def test_it_takes_four_queries(now: datetime, django_assert_num_queries: DjangoAssertNumQueries) -> None:
     polled(now, airflow(*[job(n, f"host-{n}", now) for n in range(60)]))
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(4):
         found = samples(now)
     assert len([key for key in found if key[0] == "airflow_process_up"]) <= 50
