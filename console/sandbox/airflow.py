@@ -171,7 +171,7 @@ def api_server(site: Site) -> Spec:
     async def ready() -> bool:
         return (await probe.http(site.ports.airflow, "/api/v2/version")).status == 200
 
-    return spec(site, "airflow-api", "api-server", ready=ready, ready_within_s=120)
+    return spec(site, "airflow-api", "api-server", ready=ready, ready_within_s=240)
 
 
 def _agent(site: Site, name: str, kind: str, options: tuple[str, ...], command: tuple[str, ...], **more: Any) -> Spec:

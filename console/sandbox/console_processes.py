@@ -37,7 +37,7 @@ def specs(site: Site) -> tuple[Spec, ...]:
         "--port", str(site.ports.web), "--no-access-log", "--proxy-headers",
     )  # fmt: skip
     return (
-        Spec(**{**web.__dict__, "ready": serves, "ready_within_s": 60.0}),
+        Spec(**{**web.__dict__, "ready": serves, "ready_within_s": 180.0}),
         _spec(
             site, "worker", "-m", "celery", "-A", "console", "worker", "--pool", "threads", "--concurrency", "16",
             "-n", "console@%h", "--without-gossip", "--without-mingle",

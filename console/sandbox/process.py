@@ -32,7 +32,7 @@ class Spec:
     log: Path
     cwd: Path
     ready: Callable[[], Awaitable[bool]] | None = None
-    ready_within_s: float = 90.0
+    ready_within_s: float = 180.0
     user: int | None = None
     group: int | None = None
     stop_signal: int = signal.SIGTERM

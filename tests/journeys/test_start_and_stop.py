@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from console.sandbox import reaper
-from tests.journeys.conftest import Sandbox, start
+from tests.journeys.conftest import Sandbox, make_folder, start
 from tests.services import free_port
 
 pytestmark = pytest.mark.sandbox
 
 FIRST_START_S, SECOND_START_S = 180.0, 60.0
 MEMORY_MB = 4096
-SLACK = float(os.environ.get("SANDBOX_SLACK", "1"))
-"""How much slower than the promised two idle cores this machine may be."""
+
+
+def slack() -> float:
+    """How much longer than on the promised two idle cores it may take, for what else this machine does now."""
+    return max(1.0, 1.5 * os.getloadavg()[0] / 2)
 
 
 def memory_mb(root: Path) -> float:
@@ -47,10 +52,12 @@ def postgres_backends(root: Path) -> set[int]:
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Sandbox:
+def own() -> Iterator[Sandbox]:
     """A sandbox of this file's own, from nothing: another home and port than the others'."""
-    folder = tmp_path_factory.mktemp("start-and-stop") / ("a-folder-with-a-long-name-" * 4)
-    return start(folder / "home", free_port())
+    folder = make_folder()
+    yield start(folder / ("a-folder-with-a-long-name-" * 4) / "home", free_port())
+    reaper.end(folder)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def stop(sandbox: Sandbox, number: int) -> float:
@@ -72,14 +79,14 @@ def nothing_left(root: Path, within_s: float = 0.0) -> bool:
 
 
 def test_it_is_ready_in_time_and_in_its_memory(own: Sandbox) -> None:
-    assert own.ready_after_s < FIRST_START_S * SLACK
+    assert own.ready_after_s < FIRST_START_S * slack()
     assert len([name for name in own.processes() if name.startswith("i-")]) == 6
     time.sleep(30)
     assert memory_mb(own.home) < MEMORY_MB
 
 
 def test_sigterm_stops_everything_in_seconds_and_leaves_nothing(own: Sandbox) -> None:
-    assert stop(own, signal.SIGTERM) < 20 * SLACK
+    assert stop(own, signal.SIGTERM) < 20 * slack()
     assert own.process is not None
     assert own.process.returncode == 0
     assert nothing_left(own.home)
@@ -91,7 +98,7 @@ def test_the_second_start_is_quick_and_keeps_what_was_there(own: Sandbox) -> Non
     token = own.token("viewer")
     again = start(own.home, int(own.env["PORT"]))
     own.process = again.process
-    assert again.ready_after_s < SECOND_START_S * SLACK
+    assert again.ready_after_s < SECOND_START_S * slack()
     assert again.token("viewer") == token
     assert again.get("openapi.json")
 

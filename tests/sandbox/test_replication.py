@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg2
@@ -98,8 +101,11 @@ class Pair:
 
 
 @pytest.fixture(scope="module")
-def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    home = Home(tmp_path_factory.mktemp("replication") / "home")
+def pair() -> Iterator[Pair]:
+    # Not pytest's folder: it closes it to other users, and under root PostgreSQL runs as one.
+    folder = Path(tempfile.mkdtemp(prefix="qd-"))
+    folder.chmod(0o711)
+    home = Home(folder / "home")
     home.create()
     ports = Ports(1, free_port(), free_port(), 2, 3, 4, 5, 6)
     site = Site(home, ports, load_secrets(home))
@@ -132,6 +138,7 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
     yield Pair(site, start, stop)
     for name in processes:
         stop(name)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_what_was_there_is_loaded_and_what_comes_is_counted_row_by_row(pair: Pair) -> None:
