@@ -55,7 +55,11 @@ def postgres_backends(root: Path) -> set[int]:
 def own() -> Iterator[Sandbox]:
     """A sandbox of this file's own, from nothing: another home and port than the others'."""
     folder = make_folder()
-    yield start(folder / ("a-folder-with-a-long-name-" * 4) / "home", free_port())
+    made = start(folder / ("a-folder-with-a-long-name-" * 4) / "home", free_port())
+    yield made
+    if made.process is not None and made.process.poll() is None:
+        made.process.terminate()
+        made.process.wait(60)
     reaper.end(folder)
     shutil.rmtree(folder, ignore_errors=True)
 
@@ -111,6 +115,7 @@ def test_after_a_sigkill_of_the_supervisor_nothing_is_left_either(own: Sandbox) 
 def test_after_a_power_cut_it_starts_again_and_ctrl_c_stops_it(own: Sandbox) -> None:
     """Supervisor and reaper die together: the next start cleans up what they left."""
     again = start(own.home, int(own.env["PORT"]))
+    own.process = again.process
     assert again.process is not None
     helper = subprocess.run(
         ["pgrep", "-f", f"reaper.py {again.home}$"], capture_output=True, text=True, check=True
@@ -121,6 +126,7 @@ def test_after_a_power_cut_it_starts_again_and_ctrl_c_stops_it(own: Sandbox) -> 
     again.process.wait()
     assert len(reaper.leftovers(again.home) & before) > 10
     third = start(own.home, int(own.env["PORT"]))
+    own.process = third.process
     assert "processes that an earlier run had left behind" in third.output
     stop(third, signal.SIGINT)
     assert nothing_left(own.home)
