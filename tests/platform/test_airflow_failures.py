@@ -77,6 +77,7 @@ def test_https_where_only_http_is_spoken(fake: FakeAirflow) -> None:
 def test_something_else_than_airflow(fake: FakeAirflow) -> None:
     error = failure(Airflow(declared_airflow(f"{fake.url}/wrong/prefix")))
     assert error.code == "not_found"
+    assert "no Airflow API" in error.message
     assert "AIRFLOW_URL" in error.remedy
 
 

@@ -158,10 +158,16 @@ class Airflow:
         except PlatformError as error:
             if error.code != "not_found":
                 raise
-            api, answer = 1, self._client.get("/api/v1/version", budget=budget, auth="none")
+            api, answer = 1, self._version_1(budget)
         version = text(answer, "version", "/version")
         self._version = (time.monotonic() + SLOW_S, api, version)
         return api, version
+
+    def _version_1(self, budget: Budget) -> Any:
+        try:
+            return self._client.get("/api/v1/version", budget=budget, auth="none")
+        except PlatformError as error:
+            raise errors.not_found("Airflow API (/api/v2, /api/v1)") if error.code == "not_found" else error from None
 
     def _jobs(self, kind: str, budget: Budget) -> list[JobReading]:
         path = "/api/v2/jobs"
