@@ -64,11 +64,16 @@ def plan(parameters: Mapping[str, JSON], now: datetime) -> Plan:
     return Plan(
         kind="failover" if forced else "switchover",
         target="scheduler",
-        parameters=parameters,
+        parameters=_planned(parameters),
         checks=tuple(checks),
         touches=tuple(touches),
         confirm=old if forced else None,
     )
+
+
+def _planned(parameters: Mapping[str, JSON]) -> dict[str, JSON]:
+    """What makes two plans the same: not the reason, which is given only after the plan was shown."""
+    return {name: value for name, value in parameters.items() if name != "why"}
 
 
 def observe(ports: Ports, parameters: Mapping[str, JSON], state: Takeover, now: datetime) -> Seen:

@@ -134,5 +134,5 @@ def test_a_page_takes_five_queries(
     polled(now, airflow(*[job(n, f"host-{n}", now) for n in range(hosts)], *helpers(now)))
     with django_assert_num_queries(5):
         scheduler_page(now)
-    with django_assert_num_queries(2):
+    with django_assert_num_queries(3):
         scheduler_summary(now)
