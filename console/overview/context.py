@@ -19,6 +19,7 @@ from console.platform.declared import DeclarationError, declaration
 from console.platform.models import Source
 from console.platform.sources import SOURCES
 
+HOME = "/"
 log = logging.getLogger(__name__)
 
 
@@ -89,7 +90,8 @@ def build(now: datetime, path: str = "") -> Shell:
 
 def _shell(now: datetime, path: str) -> Shell:
     platform = declaration()
-    blind = blindness(Source.objects.sights(now), SOURCES.values())
+    # The overview says both by itself, large: blindness in its headline, and the verdict.
+    blind = () if path == HOME else blindness(Source.objects.sights(now), SOURCES.values())
     row = Verdict.objects.filter(pk=Verdict.ONLY).first()
     environment = Environment(platform.name, platform.region, row.airflow_version if row else "")
     if row is None:
@@ -107,5 +109,5 @@ _SECTIONS = frozenset(Flags.__dataclass_fields__)
 
 
 def _strip(verdict: Strip | None, path: str) -> Strip | None:
-    """Not on the overview, which says it large, nor where the strip would lead to the page it is on."""
-    return None if verdict is None or path == "/" or path == verdict.url else verdict
+    """Not on the overview, nor where the strip would lead to the page it is on."""
+    return None if verdict is None or path in (HOME, verdict.url) else verdict

@@ -18,12 +18,14 @@ from console.overview.parts import Summaries, parts, summaries
 from console.overview.rules import Blind, Headline, blindness, headline
 from console.platform.models import Source
 from console.platform.rules import Sight
-from console.platform.sources import POOLS, REPLICATION, SCHEDULER, SOURCES, TASKS, SourceSpec
+from console.platform.sources import POOLS, REPLICATION, SCHEDULER, SOURCES, SourceSpec
 from console.scheduler.pages import TakeoverRow, takeover_rows
 from console.scheduler.strip import BARS, cell, window
 
 SPARK = timedelta(hours=2)
 POINTS = 40
+BLIND_LIMIT_S = 30.0
+"""How long a page may go on saying what it can't see before it says that of itself."""
 MONTH = timedelta(days=30)
 WATCHED: tuple[SourceSpec, ...] = (*SOURCES.values(), JUDGED)
 
@@ -79,9 +81,20 @@ class State:
         return tuple((title, tuple(one for one in self.sources if one.system in of)) for title, of in COLUMNS)
 
     @property
-    def oldest(self) -> Sight:
-        """The source that is nearest to its limit, or furthest past it: what dates the headline."""
-        return min((one.sight for one in self.sources), key=_left_s)
+    def dated(self) -> tuple[datetime | None, float]:
+        """What dates the headline, and how old that may get: the source that is nearest to its limit.
+
+        That the console is blind is known now, however old what it can't see is.
+        """
+        if self.blind:
+            return self.now, BLIND_LIMIT_S
+        return _nearest([one.sight for one in self.sources])
+
+
+def _nearest(sights: Sequence[Sight]) -> tuple[datetime | None, float]:
+    """Of those that can be seen the one nearest to its limit; of none the one furthest past it."""
+    sight = min([one for one in sights if one.seen] or sights, key=_left_s)
+    return sight.as_of, sight.limit_s
 
 
 def _left_s(sight: Sight) -> float:
@@ -101,7 +114,6 @@ class OverviewPage:
 
     # How old the figures of a card may get, by the source that is read least often.
     freshness_limit_s: float = REPLICATION.limit_s
-    fleets_limit_s: float = TASKS.limit_s
     pools_limit_s: float = POOLS.limit_s
 
     @property
@@ -111,6 +123,11 @@ class OverviewPage:
         degraded = it.late - it.failing
         found = (("healthy", it.fresh, "within SLO"), ("unknown", it.unknown, "unknown"))
         return (*found, ("degraded", degraded, "degraded"), ("failing", it.failing, "failing"))
+
+    @property
+    def fleets_dated(self) -> tuple[datetime | None, float]:
+        """What dates the fleets' figures, and how old that may get. Those that can't be seen are unknown already."""
+        return _nearest(self.state.of.fleets.sights)
 
     @property
     def troubled_said(self) -> str:
@@ -146,7 +163,7 @@ class OverviewPage:
 
 
 def overview_state(now: datetime) -> State:
-    """Seventeen queries, however large the platform is."""
+    """About twenty queries, however large the platform is."""
     sights = Source.objects.sights(now, WATCHED)
     found = summaries(now)
     blind = blindness(sights, SOURCES.values())
@@ -160,7 +177,7 @@ def overview_state(now: datetime) -> State:
 
 
 def overview_page(now: datetime) -> OverviewPage:
-    """The page `/`. Twenty queries, however large the platform is."""
+    """The page `/`. Three queries more than its state, however large the platform is."""
     state = overview_state(now)
     start, end = window(now)
     ages = series.sparklines([_HEARTBEAT], start, end, BARS)[_HEARTBEAT]

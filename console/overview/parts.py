@@ -37,7 +37,7 @@ class Flag:
 
 
 def summaries(now: datetime) -> Summaries:
-    """Sixteen queries, however large the platform is."""
+    """As many queries as the sections' summaries take, however large the platform is."""
     return Summaries(
         scheduler=scheduler_summary(now),
         fleets=fleets_summary(now),

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from console.history import series
 from console.overview.judge import judge as judge_overview
-from console.platform.models import Source
+from console.platform.models import Source, remember_failure
 from console.pools.poll import save_pools
 from console.scheduler.models import Takeover
 from console.scheduler.poll import heartbeat_series, leading_series
@@ -52,14 +52,18 @@ def a_day(now: datetime) -> None:
     )
 
 
+def scheduler(now: datetime) -> None:
+    """The scheduler lives; a triggerer was killed."""
+    lost = job(92, "triggerer-2", now - timedelta(seconds=80), kind="triggerer")
+    led = job(1, "scheduler-a", now - timedelta(seconds=1), started_at=now - timedelta(hours=6))
+    scheduler_polled(now, airflow(led, *helpers(now), lost, import_errors=2))
+
+
 def trouble(now: datetime) -> None:
     """A busy night: tasks wait, a worker is lost, a pool starves, a cache is alone, the scheduler's standby absent."""
     whole(now, workers=0)
     tell(now)
-    lost = job(92, "triggerer-2", now - timedelta(seconds=80), kind="triggerer")
-    scheduler_polled(
-        now, airflow(job(1, "scheduler-a", now - timedelta(seconds=1)), *helpers(now), lost, import_errors=2)
-    )
+    scheduler(now)
     datastores_polled(now - timedelta(hours=2), replace(RDS, primary_zone="eu-north-1b"), CACHE)
     datastores_polled(now, RDS, replace(CACHE, replicas=0, standby_zone=None))
     save_pools([DEFAULT, MERGE], now)
@@ -67,12 +71,16 @@ def trouble(now: datetime) -> None:
     a_day(now)
 
 
-def refresh() -> None:
-    """All sources were read a second ago. In a thread of its own: what a test writes itself the server never sees."""
+def refresh(*hidden: str) -> None:
+    """All sources but the hidden ones were read a second ago. In a thread of its own: what a test writes itself the server never sees."""
 
     def write() -> None:
         now = timezone.now()
         Source.objects.update(as_of=now - timedelta(seconds=1), failing_since=None, error="")
+        scheduler(now)
+        for name in hidden:
+            Source.objects.filter(name=name).update(as_of=now - timedelta(minutes=7))
+            remember_failure(name, now, 3.0, error="nothing answers at AWS", code="refused", remedy="Is it there?")
         judge_overview(now)
         connection.close()
 
@@ -82,7 +90,7 @@ def refresh() -> None:
 
 
 @pytest.fixture(scope="module")
-def told(console_server: str, django_db_blocker: Any) -> Iterator[Callable[[], None]]:
+def told(console_server: str, django_db_blocker: Any) -> Iterator[Callable[..., None]]:
     """The story, in the database that the server reads; what is given freshens it."""
     from django.core.management import call_command
 
@@ -96,7 +104,7 @@ def told(console_server: str, django_db_blocker: Any) -> Iterator[Callable[[], N
 @pytest.mark.parametrize("theme", THEMES)
 @pytest.mark.parametrize("name", PAGES)
 def test_has_no_fault_with_figures(
-    told: Callable[[], None], sign_in: Callable[..., Page], name: str, theme: str
+    told: Callable[..., None], sign_in: Callable[..., Page], name: str, theme: str
 ) -> None:
     page = sign_in("viewer")
     for size in (DESKTOP, PHONE):
@@ -106,3 +114,16 @@ def test_has_no_fault_with_figures(
         page.assert_fits()
         assert page.axe() == [], f"at {size[0]} px"
     page.assert_no_console_errors()
+
+
+def test_what_the_console_is_blind_to_stays_said_in_the_browser(
+    told: Callable[..., None], sign_in: Callable[..., Page]
+) -> None:
+    """The scripts that turn old figures unknown leave the headline alone: it is young."""
+    told("aws.compute", "aws.dms", "aws.datastores")
+    page = sign_in("viewer").open("/", "light")
+    page.until(lambda: page.text("#ov-datastores .qd-pill") == "2 unknown")
+    assert page.text("#verdict").startswith("The console is blind to AWS since")
+    assert "nothing answers at AWS" in page.text("#verdict")
+    page.shoot("overview-blind-1440-light")
+    assert page.axe() == []

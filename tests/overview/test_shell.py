@@ -72,6 +72,14 @@ def test_blindness_is_found_out_when_the_page_is_asked_for(now: datetime) -> Non
     assert blind.what == "Airflow's pools"
 
 
+def test_the_overview_says_by_itself_what_the_console_is_blind_to(client: Client, now: datetime) -> None:
+    assert build(now, "/").blind == ()
+    client.force_login(user_of(Role.VIEWER))
+    html = client.get("/").content.decode()
+    assert html.count("blind to the whole platform") == 1
+    assert "blind to the whole platform" in client.get("/pools/").content.decode()
+
+
 def test_a_verdict_that_is_old_is_unknown_and_so_are_the_flags(now: datetime) -> None:
     whole(now)
     silent(now)
@@ -99,7 +107,7 @@ def test_it_takes_two_queries(now: datetime, workers: int, django_assert_num_que
 
 
 def test_a_page_without_a_frame_pays_nothing(now: datetime, django_assert_num_queries: DjangoAssertNumQueries) -> None:
-    request = RequestFactory().get("/")
+    request = RequestFactory().get("/fleets/")
     request.user = user_of(Role.VIEWER)
     with django_assert_num_queries(0):
         Template("hello").render(Context(context.shell(request)))
