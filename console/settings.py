@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -177,6 +178,9 @@ CELERY_REDBEAT_LOCK_TIMEOUT = 15  # another beat takes over within this many sec
 CELERY_BEAT_MAX_LOOP_INTERVAL = 1
 
 LOGGING_CONFIG = "console.lib.redaction.configure"  # no secret reaches any handler
+# How long time series are kept at each resolution (console.history): samples of 15 s, minutes, quarters of an hour.
+HISTORY_RETENTION = {"raw": timedelta(hours=6), "minute": timedelta(days=14), "quarter": timedelta(days=90)}
+
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,

@@ -100,6 +100,7 @@ def _create(level: Level, start: datetime) -> None:
             if not alone():
                 return
             with connection.cursor() as cursor:
+                cursor.execute(f"LOCK TABLE ONLY {level.table} IN SHARE ROW EXCLUSIVE MODE")
                 cursor.execute(f"LOCK TABLE {default} IN ACCESS EXCLUSIVE MODE")
                 cursor.execute(f"CREATE TABLE IF NOT EXISTS {name} (LIKE {level.table} INCLUDING ALL)")
                 cursor.execute(

@@ -133,7 +133,7 @@ def bridged(y: Sequence[float | None], step_s: float) -> tuple[float | None, ...
         return tuple(y)
     seen = [index for index, value in enumerate(y) if value is not None]
     distances = sorted(after - before for before, after in pairwise(seen))
-    usual = distances[len(distances) // 2] if distances else 1
+    usual = distances[len(distances) // 2] if len(distances) > 2 else 1  # two points tell no habit
     reach = min(max(usual, 2), int(CARRY_S // step_s))
     out = list(y)
     for before, after in pairwise([*seen, len(out)]):

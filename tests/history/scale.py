@@ -1,7 +1,8 @@
 """Measure the history at scale: `python -m tests.history.scale [SERIES] [DAYS]`.
 
-Samples are made a day at a time, one a minute and series, rolled up by the console's own code, and what that takes on
-disk and in time is printed; bytes are extrapolated to 10,000 series and 14 days (issue 3: at most 4 GB).
+Samples are made a day at a time, one a minute and series, rolled up by the console's own code, and what that
+takes on disk and in time is printed; bytes are extrapolated to 10,000 series and 14 days (issue 3: at most 4
+GB).
 """
 
 from __future__ import annotations

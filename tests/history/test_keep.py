@@ -1,4 +1,6 @@
-"""Partitions are there before they are needed, points are rolled up once, and only what has expired is dropped."""
+"""Partitions are there before they are needed, points are rolled up once, and only what has expired is
+dropped.
+"""
 
 from __future__ import annotations
 
