@@ -72,7 +72,10 @@ def trouble(now: datetime) -> None:
 
 
 def refresh(*hidden: str) -> None:
-    """All sources but the hidden ones were read a second ago. In a thread of its own: what a test writes itself the server never sees."""
+    """All sources but the hidden ones were read a second ago.
+
+    In a thread of its own: what a test writes itself the server never sees.
+    """
 
     def write() -> None:
         now = timezone.now()
