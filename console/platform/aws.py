@@ -24,6 +24,8 @@ CONFIG = Config(
     max_pool_connections=8,
     user_agent_extra="quarterdeck",
 )
+ONCE = CONFIG.merge(Config(retries={"total_max_attempts": 1, "mode": "standard"}))
+"""For changes: a call whose answer was lost may have been carried out, and is never sent again unseen."""
 POLL_S = 10.0
 """What one poll may take in all; looked at between requests."""
 
@@ -50,15 +52,17 @@ class Clients:
 
     def __init__(self, region: str) -> None:
         self._region = region
-        self._made: dict[str, Any] = {}
+        self._made: dict[tuple[str, bool], Any] = {}
         self._lock = threading.Lock()  # making clients is not safe for threads, using them is
 
-    def __call__(self, service: str) -> Any:
+    def __call__(self, service: str, *, change: bool = False) -> Any:
+        """The client of a service; with `change` one that sends each call once."""
         with self._lock, reported(service, "sign in"):
-            if service not in self._made:
+            if (service, change) not in self._made:
                 session = boto3.session.Session(region_name=self._region or None)
-                self._made[service] = session.client(service, config=CONFIG)
-            return self._made[service]
+                config = ONCE if change else CONFIG
+                self._made[service, change] = session.client(service, config=config)
+            return self._made[service, change]
 
 
 def rows(

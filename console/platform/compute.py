@@ -58,14 +58,14 @@ class Compute:
                 permanent=True,
             )
         with reported("autoscaling", "autoscaling:SetDesiredCapacity"):
-            self._clients("autoscaling").set_desired_capacity(
+            self._clients("autoscaling", change=True).set_desired_capacity(
                 AutoScalingGroupName=group, DesiredCapacity=desired, HonorCooldown=False
             )
 
     def set_limits(self, group: str, minimum: int, maximum: int) -> None:
         """The group's minimum and maximum."""
         with reported("autoscaling", "autoscaling:UpdateAutoScalingGroup"):
-            self._clients("autoscaling").update_auto_scaling_group(
+            self._clients("autoscaling", change=True).update_auto_scaling_group(
                 AutoScalingGroupName=group, MinSize=minimum, MaxSize=maximum
             )
 
@@ -78,7 +78,7 @@ class Compute:
         if not template:
             raise _missing(group)
         with reported("autoscaling", "autoscaling:UpdateAutoScalingGroup"):
-            self._clients("autoscaling").update_auto_scaling_group(
+            self._clients("autoscaling", change=True).update_auto_scaling_group(
                 AutoScalingGroupName=group,
                 LaunchTemplate={"LaunchTemplateId": template["LaunchTemplateId"], "Version": version},
             )
@@ -92,7 +92,7 @@ class Compute:
         if not any(each.instance_id == instance_id for each in self._known(group).instances):
             return
         with reported("autoscaling", "autoscaling:TerminateInstanceInAutoScalingGroup"):
-            self._clients("autoscaling").terminate_instance_in_auto_scaling_group(
+            self._clients("autoscaling", change=True).terminate_instance_in_auto_scaling_group(
                 InstanceId=instance_id, ShouldDecrementDesiredCapacity=decrement
             )
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 PAGE_LIMIT = 100
 SECRET = "eyJ-PLANTED-IN-AIRFLOW"
@@ -158,6 +158,9 @@ def _handler(fake: FakeAirflow) -> type[BaseHTTPRequestHandler]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             if self._faulty():
                 return None
+            if self.path == "/api/v2/pools":
+                fake.pools.append(pool(body.pop("name"), **body))
+                return send(self, 201, fake.pools[-1])
             if self.path != "/auth/token" or not fake.version.startswith("3"):
                 return send(self, 404, {"detail": "Not Found"})
             if (body["username"], body["password"]) != (fake.user, fake.password):
@@ -176,6 +179,34 @@ def _handler(fake: FakeAirflow) -> type[BaseHTTPRequestHandler]:
             if not parts.path.endswith(("/version", "/health")) and not self._signed_in():
                 return send(self, 401, {"detail": "Invalid JWT token"})
             return send(self, 200, answer)
+
+        def do_PATCH(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self._faulty():
+                return None
+            parts = urlsplit(self.path)
+            found = self._pool(parts.path)
+            if found is None:
+                return send(self, 404, {"detail": "The Pool was not found"})
+            found.update({key: body[key] for key in parse_qs(parts.query)["update_mask"]})
+            return send(self, 200, found)
+
+        def do_DELETE(self) -> None:
+            if self._faulty():
+                return None
+            found = self._pool(urlsplit(self.path).path)
+            if found is None:
+                return send(self, 404, {"detail": "The Pool was not found"})
+            if found["name"] == "default_pool":
+                return send(self, 400, {"detail": "Default Pool can't be deleted"})
+            fake.pools.remove(found)
+            self.send_response(204)
+            self.end_headers()
+            return None
+
+        def _pool(self, path: str) -> dict[str, Any] | None:
+            name = unquote(path.removeprefix("/api/v2/pools/"))
+            return next((each for each in fake.pools if each["name"] == name), None)
 
         def _signed_in(self) -> bool:
             given = self.headers.get("Authorization", "")

@@ -217,3 +217,27 @@ def test_task_events_are_neither_enabled_nor_asked_for(fleet: Fleet) -> None:
     watcher.close()
     assert len(messages) == 4  # the four questions
     assert {message["channel"] for message in messages} == {f"{fleet.prefix}/0.celery.pidbox".encode()}
+
+
+def test_consumers_are_cancelled_and_taken_up_again_at_the_named_worker_only(fleet: Fleet) -> None:
+    def consumed() -> list[tuple[str, ...] | None]:
+        return [each.queues for each in fleet.broker.workers(NODES, timeout_s=5)]
+
+    fleet.broker.cancel([NODES[1]], ["default"])
+    eventually(consumed, lambda found: found == [("default",), ()])
+    fleet.broker.consume([NODES[1]], ["default"])
+    eventually(consumed, lambda found: found == [("default",), ("default",)])
+
+
+def test_telling_nobody_tells_nobody(fleet: Fleet) -> None:
+    fleet.broker.cancel([], ["default"])
+    fleet.broker.stop([])
+    time.sleep(1)
+    assert [each.queues for each in fleet.broker.workers(NODES, timeout_s=5)] == [("default",), ("default",)]
+
+
+def test_a_stopped_worker_answers_no_more_and_the_others_do(fleet: Fleet) -> None:
+    fleet.broker.stop([NODES[1]])
+    eventually(
+        lambda: [each.node for each in fleet.broker.workers(NODES, timeout_s=1)], lambda found: found == [NODES[0]]
+    )
