@@ -17,6 +17,7 @@ urlpatterns = [
     path("freshness/", include("console.freshness.urls")),
     path("pools/", include("console.pools.urls")),
     path("datastores/", include("console.datastores.urls")),
+    path("deploys/", include("console.deploys.urls")),
     path("operations/", include("console.operations.urls")),
     path("accounts/", include("console.accounts.urls")),
     path("audit/", include("console.accounts.audit_urls")),

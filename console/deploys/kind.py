@@ -8,9 +8,9 @@ from typing import Any
 
 from console.deploys import memory, rules
 from console.deploys.state import Deploy
+from console.fleets import hands
 from console.fleets.actions import ACTIONS
-from console.fleets.drain_kind import DEADLINE_S, choice, number
-from console.fleets.drain_kind import tasks_on as tasks_of_hosts
+from console.fleets.drain_kind import DEADLINE_S, at_deadline, choice, number, visible
 from console.fleets.looking_at_fleets import look_at_fleet
 from console.fleets.members import FleetSeen
 from console.fleets.models import GroupSnapshot, Instance, Worker
@@ -42,8 +42,8 @@ def clean(sent: Mapping[str, JSON]) -> dict[str, JSON]:
         text = "max_surge and max_unavailable are both 0: nothing could ever be replaced. Give one of them 1 or more."
         raise Invalid({"max_surge": text, "max_unavailable": text})
     version = str(sent.get("version") or "").strip()
-    if len(version) > 100:
-        raise Invalid({"version": "At most 100 characters."})
+    if len(version) > 100 or version.startswith("$"):
+        raise Invalid({"version": "The number of a launch template's version; leave it out for the one in use now."})
     return {
         "version": version,
         "fleets": [{"queue": queue, "group": fleets[queue].group} for queue in dict.fromkeys(queues)],
@@ -57,37 +57,39 @@ def clean(sent: Mapping[str, JSON]) -> dict[str, JSON]:
 
 
 def targets(parameters: Mapping[str, JSON]) -> tuple[str, ...]:
-    return tuple(f"fleet:{fleet['queue']}" for fleet in parameters["fleets"])
+    return tuple(hands.fleet_target(fleet["queue"]) for fleet in parameters["fleets"])
 
 
 def plan(parameters: Mapping[str, JSON], now: datetime) -> Plan:
     sights = Source.objects.sights(now, (WORKERS, COMPUTE))
     checks = [
-        Check(
-            f"{spec.title} can be seen." if sights[spec.name].seen else f"{sights[spec.name].reason}.",
-            sights[spec.name].seen,
-        )
-        for spec in (COMPUTE, WORKERS)
+        visible(sights[COMPUTE.name], "The Auto Scaling Groups can be seen.", "The Auto Scaling Groups can't be seen"),
+        visible(sights[WORKERS.name], "The workers answer.", "The workers can't be asked"),
     ]
     touches: list[str] = []
-    risked: list[str] = []
+    old = 0
     for fleet in parameters["fleets"]:
         group = GroupSnapshot.objects.filter(name=fleet["group"]).first()
         rows = list(Instance.objects.filter(group=fleet["group"], gone_at=None))
         checks += _fleet_checks(fleet, group, rows, parameters)
         wanted = parameters["version"] or (group.version if group else "")
-        old = [row for row in rows if row.version != wanted]
-        touches.append(f"{fleet['queue']}: {count(len(old), 'worker')} replaced by version {wanted or '?'}.")
-        if parameters["on_deadline"] == "stop":
-            hosts = Worker.objects.filter(instance_id__in=[row.instance_id for row in old])
-            risked += tasks_of_hosts(list(hosts.values_list("host_key", flat=True)))
+        number_old = sum(1 for row in rows if row.version != wanted)
+        old += number_old
+        versions = sorted({row.version or "unknown" for row in rows if row.version != wanted})
+        by = f"version {wanted}" if wanted else "a version that can't be seen"
+        now_on = f" (now on {listed(versions)})" if versions else ""
+        touches.append(f"{fleet['queue']}: {count(number_old, 'worker')} replaced by {by}{now_on}.")
+    if not old:
+        checks.append(
+            Check("Every worker is of that version already: nothing would be replaced.", True, blocking=False)
+        )
     return Plan(
         kind="deploy",
         target=targets(parameters)[0],
         parameters=parameters,
         checks=tuple(checks),
         touches=tuple(touches),
-        at_risk=tuple(risked),
+        at_risk=at_deadline(parameters["on_deadline"], parameters["drain_deadline_s"]) if old else (),
     )
 
 
@@ -100,6 +102,11 @@ def _fleet_checks(
     if not rows:
         return [Check(f"{queue}: no worker runs; there is nothing to replace.", True)]
     checks = []
+    if not parameters["version"] and not group.version:
+        checks.append(Check(f"{queue}: it can't be seen which version {fleet['group']} launches: name one.", None))
+    if busy := hands.drains_of(queue):
+        text = f"{queue}: {listed([f'OP-{each.pk}' for each in busy])} drains workers; wait for it, or abort it."
+        checks.append(Check(text, False))
     top = group.desired + min(parameters["max_surge"], len(rows))
     if top > group.maximum:
         text = f"{queue}: a surge to {top} is above the group's maximum of {group.maximum}; surge less, or raise it."
@@ -118,7 +125,8 @@ def observe(ports: Ports, parameters: Mapping[str, JSON], deploy: Deploy, now: d
     for fleet in parameters["fleets"]:
         rollout = deploy.rollouts.get(fleet["queue"])
         if rollout is None or not rollout.done:  # what is done is not looked at any more
-            seen[fleet["queue"]] = look_at_fleet(ports, fleet["queue"], fleet["group"], rollout and rollout.crew, now)
+            crew = rollout.crew if rollout else None
+            seen[fleet["queue"]] = look_at_fleet(ports, fleet["queue"], fleet["group"], crew, now)
     return seen
 
 

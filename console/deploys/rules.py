@@ -57,8 +57,10 @@ def decide(
     for turn in turns:
         turn.run()
     failing = [turn.queue for turn in turns if turn.rollout.failures >= FAILURES_TO_ABORT]
-    if failing and not giving_up:
+    refused = [turn.refused() for turn in turns if turn.refused()]
+    if (failing or refused) and not giving_up:
         why = f"{FAILURES_TO_ABORT} new workers in a row of {listed(failing)} were never ready"
+        why = why if failing else refused[0]
         # Decide again from the same look: what this tick would have begun is not begun.
         decision = decide(parameters, replace(deploy, giving_up=why), seen, ledger, orders, now)
         told = Line(f"Giving up: {why}. What can be put back in service is.", Level.WARNING)

@@ -35,6 +35,7 @@ class Rollout:
     surged_at: datetime | None = None
     surges: int = 0
     versioned_at: datetime | None = None
+    versions: int = 0
     vanished: tuple[str, ...] = ()
     replaced: tuple[str, ...] = ()  # terminated so that the group launches another
     dropped: tuple[str, ...] = ()  # terminated with the desired capacity going down

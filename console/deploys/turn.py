@@ -11,12 +11,14 @@ from console.deploys.arrivals import unseen, watch
 from console.deploys.state import Rollout
 from console.fleets import draining
 from console.fleets.crew import Crew, settle, target
-from console.fleets.draining import ENDED, UNDOABLE, Drain, Next, Phase
+from console.fleets.drain_steps import Terms, hold, next_of
+from console.fleets.draining import ENDED, Drain, Next, Phase
 from console.fleets.members import FleetSeen, Member, ends_soonest
 from console.lib.words import count, listed
 from console.operations.rules import Call, Ledger, Orders, StepState
 
 REDO_S = 20.0
+REFUSALS = 3
 
 
 class Turn:
@@ -55,6 +57,7 @@ class Turn:
         results = self._step_drains()
         if self.look.visible:
             self._notice_vanished()
+            self._notice_latecomers()
             self.rollout, told = watch(self.rollout, self.live, self.parameters, self.now)
             self.notes += told
             if self.giving_up:
@@ -77,26 +80,20 @@ class Turn:
     # -- the old ones ------------------------------------------------------------------------------------------------
 
     def _step_drains(self) -> dict[str, Next]:
-        results: dict[str, Next] = {}
-        told = {answer.args.get("instance_id"): answer for answer in self.orders.answers}
+        terms = Terms(self.parameters["drain_deadline_s"], self.parameters["on_deadline"] == "stop")
+        ready, floor = self._ready(), self._floor()
+        why = f"{ready} ready, {floor} must stay: it serves on"
+        results = {}
         for drain in self.rollout.crew.at_work():
-            seen = self.look.of(drain.instance_id)
-            answer = told.get(drain.instance_id) or (told.get(None) if drain.needs_choice(self.now) else None)
-            if self.giving_up and drain.phase in UNDOABLE:
-                result = draining.undrain(drain, self.now, "abort")
-            elif answer is not None and answer.choice == "force":
-                result = draining.force(drain, seen, self.now, answer.by)
-            elif answer is not None and answer.choice == "undrain":
-                result = draining.undrain(drain, self.now, answer.by)
-            elif answer is not None and answer.choice == "wait":
-                longer = draining.extend(drain, self.now, self.parameters["drain_deadline_s"])
-                result = draining.step(longer, seen, self.now)
-            elif drain.overdue(self.now) and self.parameters["on_deadline"] == "stop":
-                result = draining.force(drain, seen, self.now, "its deadline, as ordered at the start")
-            else:
-                result = draining.step(drain, seen, self.now)
-            results[drain.instance_id] = result
+            look = self.look.of(drain.instance_id)
+            kept = None if self.giving_up else hold(drain, look, ready >= floor, why)
+            step = kept or next_of(drain, look, self.orders, terms, self.now, giving_up=self.giving_up)
+            results[drain.instance_id] = step
         return results
+
+    def _floor(self) -> int:
+        """As many must stay ready, whatever happens: never the queue's last consumer."""
+        return max(1, self.rollout.desired - int(self.parameters["max_unavailable"]))
 
     def _notice_vanished(self) -> None:
         present = {member.instance_id for member in self.live}
@@ -108,6 +105,15 @@ class Turn:
             vanished = (*self.rollout.vanished, *gone)
             self.rollout = replace(self.rollout, vanished=vanished, expected_new=expected)
             self.notes.append(f"The cloud took away {listed(gone)}, which was not drained yet.")
+
+    def _notice_latecomers(self) -> None:
+        """The group may have launched the old version once more, before it was told otherwise."""
+        rollout = self.rollout
+        late = [m for m in self.live if m.version != rollout.wanted and m.instance_id not in rollout.old]
+        if late:
+            old = (*rollout.old, *(member.instance_id for member in late))
+            self.rollout = replace(rollout, old=old, expected_new=rollout.expected_new - len(late))
+            self.notes.append(f"{listed([m.node for m in late])} was launched with the old version.")
 
     def _waiting(self) -> list[Member]:
         """Old ones that are not being drained yet."""
@@ -151,7 +157,7 @@ class Turn:
         waiting = [member for member in self._waiting() if self._mine(member)]
         serving = [member for member in waiting if member.serves(self.queue)]
         ready = self._ready()
-        floor = max(1, rollout.desired - self.parameters["max_unavailable"])
+        floor = self._floor()
         begun: dict[str, Next] = {}
         for member in sorted(serving, key=ends_soonest):
             if ready - 1 < floor:
@@ -203,16 +209,28 @@ class Turn:
 
     # -- the group ---------------------------------------------------------------------------------------------------
 
+    def refused(self) -> str:
+        """What the group will not do, however often it is asked; "" when nothing was refused."""
+        for what in ("version", "surge"):
+            steps = [step for key, step in self.ledger.steps.items() if key.startswith(f"{self.queue}:{what}:")]
+            failed = [step for step in steps if step.state is StepState.FAILED]
+            if len(failed) >= REFUSALS:
+                return f"{self.rollout.crew.group} refused its {what}: {failed[-1].error.rstrip('.')}"
+        return ""
+
     def _version_set(self) -> bool:
         rollout = self.rollout
         if self.look.version == rollout.wanted:
-            self.verified.append(f"{self.queue}:version")
+            if rollout.versions:
+                self.verified.append(f"{self.queue}:version:{rollout.versions}")
             return True
         if self._again(rollout.versioned_at):
+            number = rollout.versions + 1
             args = {"group": rollout.crew.group, "version": rollout.wanted}
             title = f"Let {rollout.crew.group} launch version {rollout.wanted}"
-            self.calls.append(Call(f"{self.queue}:version", "set_version", title, args))
-            self.rollout = replace(rollout, versioned_at=self.now, waits="the group is to launch the wanted version")
+            self.calls.append(Call(f"{self.queue}:version:{number}", "set_version", title, args))
+            waits = "the group is to launch the wanted version"
+            self.rollout = replace(rollout, versioned_at=self.now, versions=number, waits=waits)
         return False
 
     def _version_back(self) -> bool:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Query, Router, Schema
-from pydantic import Field
+from ninja import Status as Answer
+from pydantic import Field, StrictInt
 
+from console.accounts.api_auth import operator
 from console.fleets.facts import Sights
 from console.fleets.figures import Fleet, fleet_of
 from console.fleets.fleet_page import Unknown, find_queue
@@ -18,8 +20,9 @@ from console.fleets.models import GroupSnapshot, Worker
 from console.fleets.pages import fleets_listed
 from console.fleets.rules import State
 from console.fleets.workers import WorkerRow, ordered, worker_rows
-from console.lib.api import Remembered, not_found
+from console.lib.api import Change, Remembered, not_found
 from console.lib.status import Status
+from console.operations.schemas import OperationOut, submitted
 
 router = Router(tags=["fleets"])
 
@@ -132,6 +135,41 @@ def workers(
     _paged(request, response, rows.count(), limit, offset)
     sights = Sights.at(now)
     return [_worker(row, now) for row in worker_rows(ordered(rows, "worker")[offset : offset + limit], queue, sights)]
+
+
+class DrainIn(Change):
+    """Workers by node, instance or host name. `replace`: their group launches others; else it gets smaller by them."""
+
+    workers: list[str]
+    deadline_s: float | None = None
+    on_deadline: Literal["wait", "stop"] = "wait"
+    replace: bool = False
+    override_last: bool = False
+    plan: str | None = None
+
+
+class ResizeIn(Change):
+    """The group's sizes; what is left out stays. Scaling in happens by drains only."""
+
+    baseline: StrictInt | None = None
+    max: StrictInt | None = None
+    desired: StrictInt | None = None
+    autoscaling: Literal["on", "off"] | None = None
+    plan: str | None = None
+
+
+@router.post("/{path:queue}/drain", response={202: OperationOut}, auth=operator, summary="Take workers out of service")
+def drain(request: HttpRequest, queue: str, body: DrainIn) -> Answer[dict[str, Any]]:
+    _known(queue, timezone.now())
+    sent = {"queue": queue} | body.model_dump(exclude={"reason", "plan"}, exclude_none=True)
+    return submitted(request, "drain", sent, reason=body.reason, plan=body.plan)
+
+
+@router.patch("/{path:queue}", response={202: OperationOut}, auth=operator, summary="Change the size of a fleet")
+def resize(request: HttpRequest, queue: str, body: ResizeIn) -> Answer[dict[str, Any]]:
+    _known(queue, timezone.now())
+    sent = {"queue": queue} | body.model_dump(exclude={"reason", "plan"}, exclude_none=True)
+    return submitted(request, "resize", sent, reason=body.reason, plan=body.plan)
 
 
 @router.get("/{path:queue}", response=FleetOut, summary="One queue")

@@ -6,7 +6,11 @@ class FleetsConfig(AppConfig):
     label = "fleets"
 
     def ready(self) -> None:
-        from console.fleets.metrics import collect  # the models are there only now
-        from console.lib.metrics import register
+        from console.fleets import drain_kind, resize_kind  # the models are there only now
+        from console.fleets.metrics import collect
+        from console.lib import metrics
+        from console.operations import kinds
 
-        register("fleets", collect)
+        metrics.register("fleets", collect)
+        kinds.register(drain_kind.KIND)
+        kinds.register(resize_kind.KIND)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from console.fleets import draining
 from console.fleets.crew import Crew, Moved, settle
+from console.fleets.drain_steps import Terms, answer_to, by_instance, hold, next_of
 from console.fleets.draining import UNDOABLE, Drain, Next, Phase, Seen
 from console.lib.words import count, listed
 from console.operations.rules import (
@@ -51,40 +52,41 @@ def decide(
     parameters: Mapping[str, Any], crew: Crew, seen: DrainSeen, ledger: Ledger, orders: Orders, now: datetime
 ) -> Decision[Crew]:
     """One tick: carry out what people ordered, begin what has not begun, step the rest, and say how far it is."""
+    terms = Terms(parameters["deadline_s"], parameters["on_deadline"] == "stop")
+    enough = bool(seen.others_serving) or bool(parameters["override_last"])
     results: dict[str, Next] = {}
-    for answer in orders.answers:
-        for drain in _meant(crew, answer.args, answer.choice, now):
-            results[drain.instance_id] = _obey(drain, answer.choice, answer.by, seen, parameters, now)
-    if orders.aborting:
-        for drain in crew.at_work():
-            if drain.phase in UNDOABLE:
-                results[drain.instance_id] = draining.undrain(drain, now, "abort")
-    hold = ""
-    for drain in crew.at_work():
-        if drain.instance_id in results:
-            continue
-        look = seen.workers.get(drain.instance_id, Seen(None))
-        if drain.phase is not Phase.SERVING:
-            if drain.overdue(now) and parameters["on_deadline"] == "stop":
-                results[drain.instance_id] = draining.force(drain, look, now, "its deadline, as ordered at the start")
-            else:
-                results[drain.instance_id] = draining.step(drain, look, now)
+    waits = ""
+    for drain, look in by_instance(crew.at_work(), seen.workers):
+        begun = drain.phase is not Phase.SERVING
+        if begun or orders.aborting or answer_to(drain, orders.answers, now):
+            kept = None if orders.aborting else hold(drain, look, enough, "no other worker would serve the queue")
+            result = kept or next_of(drain, look, orders, terms, now, giving_up=orders.aborting)
         elif draining.is_gone(look):
-            results[drain.instance_id] = draining.gone_already(drain, now)
+            result = draining.gone_already(drain, now)
         elif orders.paused:
             continue
-        elif not look.answered:
-            hold = f"{drain.node} does not answer yet" if look.answered is False else "the broker can't be asked"
-            results[drain.instance_id] = Next(draining.silent(drain, look, now))
-        elif seen.fleet_busy and look.queues:
-            # That operation counts on the workers that serve; one that does not serve may go all the same.
-            hold = f"{seen.fleet_busy} works on the whole fleet"
-        elif not seen.others_serving and not parameters["override_last"]:
-            hold = "no other worker would serve the queue" if seen.others_serving == 0 else "the others can't be seen"
+        elif why := _not_yet(drain, look, seen, enough):
+            waits = why
+            result = Next(draining.silent(drain, look, now))
         else:
-            results[drain.instance_id] = draining.begin(drain, look, now, parameters["deadline_s"])
+            result = draining.begin(drain, look, now, parameters["deadline_s"])
+        results[drain.instance_id] = result
     moved = settle(crew, results, lambda drain: not parameters["replace"])
-    return _decision(moved, parameters, orders, hold, now)
+    return _decision(moved, parameters, orders, waits, now)
+
+
+def _not_yet(drain: Drain, look: Seen, seen: DrainSeen, enough: bool) -> str:
+    """Why this worker's drain can't begin now; "" when it can."""
+    if look.answered is None:
+        return "the broker can't be asked"
+    if not look.answered:
+        return f"{drain.node} does not answer yet"
+    if seen.fleet_busy and look.queues:
+        # That operation counts on the workers that serve; one that does not serve may go all the same.
+        return f"{seen.fleet_busy} works on the whole fleet"
+    if not enough:
+        return "no other worker would serve the queue" if seen.others_serving == 0 else "the others can't be seen"
+    return ""
 
 
 def _decision(moved: Moved, parameters: Mapping[str, Any], orders: Orders, hold: str, now: datetime) -> Decision[Crew]:
@@ -153,24 +155,3 @@ def question(drains: list[Drain], now: datetime, *, ask_overdue: bool) -> Questi
         choices.append(("undrain", "put it back in service"))
     choices.append(("force", "terminate it now and lose what runs on it"))
     return Question(" ".join(said), tuple(choices))
-
-
-def _meant(crew: Crew, args: Mapping[str, Any], choice: str, now: datetime) -> list[Drain]:
-    """The workers an answer speaks of: the one it names, else all in question (for undrain: all that can be)."""
-    if (instance := args.get("instance_id")) is not None:
-        return [crew.drains[instance]] if instance in crew.drains and not crew.drains[instance].ended else []
-    asked = [drain for drain in crew.at_work() if drain.needs_choice(now)]
-    return asked or (list(crew.at_work()) if choice == "undrain" else [])
-
-
-def _obey(drain: Drain, choice: str, by: str, seen: DrainSeen, parameters: Mapping[str, Any], now: datetime) -> Next:
-    look = seen.workers.get(drain.instance_id, Seen(None))
-    match choice:
-        case "wait":
-            longer = draining.step(draining.extend(drain, now, parameters["deadline_s"]), look, now)
-            return replace(longer, notes=(f"{drain.node} gets more time ({by}).", *longer.notes))
-        case "undrain":
-            return draining.undrain(drain, now, by)
-        case "force":
-            return draining.force(drain, look, now, by)
-    return Next(drain)

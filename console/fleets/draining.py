@@ -134,7 +134,7 @@ class Drain:
         if self.phase in UNDOABLE and _waited(self.silent_since, now, LOST_AFTER_S):
             return f"{self.node} has not answered for {duration((now - (self.silent_since or now)).total_seconds())}."
         if self.phase is Phase.STOPPING and _waited(self.since, now, RECEIPT_S):
-            return f"{self.node} was told to stop when it was empty, and its agent has left no receipt."
+            return f"{self.node} was told to stop when it was empty, and no receipt of its agent can be seen."
         if self.phase is Phase.UNDRAINING and _waited(self.since, now, UNDRAIN_S):
             return f"{self.node} does not take up its queues again: restart it, or end it."
         return ""
@@ -238,7 +238,8 @@ def _named(tasks: tuple[str, ...]) -> str:
 
 def _emptying(drain: Drain, seen: Seen, now: datetime) -> Next:
     if seen.answered is None:
-        return Next(replace(drain, looks=0, why="the broker can't be asked"))
+        # The time in which nobody could ask it is not held against it.
+        return Next(replace(drain, looks=0, silent_since=None, why="the broker can't be asked"))
     if not seen.answered:
         silent = drain.silent_since or now
         waited_s = (now - silent).total_seconds()
@@ -350,6 +351,8 @@ def undrain(drain: Drain, now: datetime, by: str) -> Next:
 
 def _undraining(drain: Drain, seen: Seen, now: datetime) -> Next:
     """Celery 5.6 forgets an added consumer at a reconnect: look for a while, and add it again."""
+    if seen.answered is None:
+        return Next(replace(drain, looks=0, since=now, why="the broker can't be asked"))
     if not seen.answered or seen.queues is None:
         return Next(replace(drain, looks=0))
     if set(drain.queues) <= set(seen.queues):
@@ -380,5 +383,4 @@ def gone_already(drain: Drain, now: datetime) -> Next:
 
 def silent(drain: Drain, seen: Seen, now: datetime) -> Drain:
     """Remember since when a worker that is not being drained yet has not answered."""
-    since = (drain.silent_since or now) if seen.answered is False else None if seen.answered else drain.silent_since
-    return replace(drain, silent_since=since)
+    return replace(drain, silent_since=(drain.silent_since or now) if seen.answered is False else None)

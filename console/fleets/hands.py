@@ -32,6 +32,12 @@ def holders_of_workers(instances: Iterable[str]) -> dict[str, Operation]:
     return {name.removeprefix("worker:"): operation for name, operation in found.items()}
 
 
+def drains_of(queue: str) -> list[Operation]:
+    """Drains of single workers of this queue that are under way, the oldest first. One query."""
+    rows = Operation.objects.active().filter(kind="drain", parameters__queue=queue)
+    return list(rows.order_by("pk")[:20])
+
+
 def others_serving(queue: str, without: Iterable[str]) -> int:
     """Workers of the queue in service that nobody else is about to take away, beside those. Two queries.
 

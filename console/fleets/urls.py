@@ -9,6 +9,8 @@ app_name = "fleets"
 urlpatterns: list[URLPattern] = [
     path("", views.fleets, name="fleets"),
     path("<path:queue>/workers/<path:node>/", views.worker, name="worker"),
+    path("<path:queue>/drain/", views.drain, name="drain"),
+    path("<path:queue>/resize/", views.resize, name="resize"),
     path("<path:queue>/chart.json", views.chart, name="chart"),
     path("<path:queue>/", views.fleet, name="fleet"),
 ]
