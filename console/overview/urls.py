@@ -5,4 +5,4 @@ from django.urls import path
 from console.overview import views
 
 app_name = "overview"
-urlpatterns = [path("", views.overview, name="overview")]
+urlpatterns = [path("", views.overview, name="overview"), path("search", views.found, name="search")]

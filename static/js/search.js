@@ -1,0 +1,51 @@
+/* The palette's search: what the server knows by that name (GET /search?q=), below the pages and what is on this one. */
+(() => {
+  "use strict";
+  const { $, $$, icon } = window.qd;
+  const WAIT_MS = 150;
+  const palette = $("#qd-palette");
+  if (!palette) return;
+  const input = $("input", palette), list = $("ul", palette), none = $("[data-filter-empty]", palette);
+  let timer = 0, asked = null;
+
+  const hits = () => $$("li[data-hit]", list);
+  const clear = () => hits().forEach((item) => item.remove());
+
+  /* hits of the words before stay as long as they still fit: no flicker while somebody types */
+  function narrow(words) {
+    hits().forEach((item) => item.toggleAttribute("data-kept-out", !words.every((word) => item.textContent.toLowerCase().includes(word))));
+  }
+  function show(found) {
+    clear();
+    const seen = new Set($$("li:not([data-kept-out]) a", list).map((link) => link.getAttribute("href")));
+    found.hits.filter((hit) => hit.kind !== "page" && !seen.has(hit.url)).forEach((hit) => {
+      const item = document.createElement("li"), link = document.createElement("a"), note = document.createElement("small");
+      item.dataset.hit = hit.kind;
+      link.href = hit.url;
+      note.textContent = hit.about ? `${hit.kind} · ${hit.about}` : hit.kind;
+      link.append(icon(hit.icon), hit.name, note);
+      item.append(link);
+      list.append(item);
+    });
+    if (none) none.hidden = $$("li:not([data-kept-out])", list).length > 0;
+  }
+  async function ask(text) {
+    if (asked) asked.abort();
+    asked = new AbortController();
+    try {
+      const answer = await fetch("/search?q=" + encodeURIComponent(text), { headers: { Accept: "application/json" }, signal: asked.signal });
+      if (answer.ok && !answer.redirected && input.value.trim() === text) show(await answer.json());
+    } catch (error) { /* typed on, or no answer: the pages are still listed, and the page itself says that it is cut off */ }
+  }
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    const text = input.value.trim();
+    if (!text) { if (asked) asked.abort(); clear(); return; }
+    narrow(text.toLowerCase().split(/\s+/));
+    timer = setTimeout(ask, WAIT_MS, text);
+  });
+  input.addEventListener("keydown", (event) => {
+    const text = input.value.trim();
+    if (event.key === "Enter" && text && !$$("li:not([data-kept-out]) a", list).length) location.assign("/search?q=" + encodeURIComponent(text));
+  });
+})();
