@@ -11,7 +11,7 @@ from console.deploys.arrivals import unseen, watch
 from console.deploys.state import Rollout
 from console.fleets import draining
 from console.fleets.crew import Crew, settle, target
-from console.fleets.drain_steps import Terms, hold, next_of
+from console.fleets.drain_steps import Terms, next_of
 from console.fleets.draining import ENDED, Drain, Next, Phase
 from console.fleets.members import FleetSeen, Member, ends_soonest
 from console.lib.words import count, listed
@@ -82,14 +82,14 @@ class Turn:
     def _step_drains(self) -> dict[str, Next]:
         terms = Terms(self.parameters["drain_deadline_s"], self.parameters["on_deadline"] == "stop")
         ready, floor = self._ready(), self._floor()
-        why = f"{ready} ready, {floor} must stay: it serves on"
-        results = {}
-        for drain in self.rollout.crew.at_work():
-            look = self.look.of(drain.instance_id)
-            kept = None if self.giving_up else hold(drain, look, ready >= floor, why)
-            step = kept or next_of(drain, look, self.orders, terms, self.now, giving_up=self.giving_up)
-            results[drain.instance_id] = step
-        return results
+        too_few = "" if ready >= floor else f"{ready} ready, {floor} must stay"
+        return {
+            drain.instance_id: next_of(
+                drain, look, self.orders, terms, self.now, giving_up=self.giving_up, too_few=too_few
+            )
+            for drain in self.rollout.crew.at_work()
+            for look in (self.look.of(drain.instance_id),)
+        }
 
     def _floor(self) -> int:
         """As many must stay ready, whatever happens: never the queue's last consumer."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from console.fleets import draining
 from console.fleets.crew import Crew, Moved, settle
-from console.fleets.drain_steps import Terms, answer_to, by_instance, hold, next_of
+from console.fleets.drain_steps import Terms, answer_to, by_instance, next_of
 from console.fleets.draining import UNDOABLE, Drain, Next, Phase, Seen
 from console.lib.words import count, listed
 from console.operations.rules import (
@@ -25,6 +25,7 @@ from console.operations.rules import (
 )
 
 VERSION = 1
+NOBODY_ELSE = "no other worker would serve the queue"
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,13 @@ def decide(
     """One tick: carry out what people ordered, begin what has not begun, step the rest, and say how far it is."""
     terms = Terms(parameters["deadline_s"], parameters["on_deadline"] == "stop")
     enough = bool(seen.others_serving) or bool(parameters["override_last"])
+    too_few = "" if enough else NOBODY_ELSE
     results: dict[str, Next] = {}
     waits = ""
     for drain, look in by_instance(crew.at_work(), seen.workers):
         begun = drain.phase is not Phase.SERVING
         if begun or orders.aborting or answer_to(drain, orders.answers, now):
-            kept = None if orders.aborting else hold(drain, look, enough, "no other worker would serve the queue")
-            result = kept or next_of(drain, look, orders, terms, now, giving_up=orders.aborting)
+            result = next_of(drain, look, orders, terms, now, giving_up=orders.aborting, too_few=too_few)
         elif draining.is_gone(look):
             result = draining.gone_already(drain, now)
         elif orders.paused:
@@ -85,7 +86,7 @@ def _not_yet(drain: Drain, look: Seen, seen: DrainSeen, enough: bool) -> str:
         # That operation counts on the workers that serve; one that does not serve may go all the same.
         return f"{seen.fleet_busy} works on the whole fleet"
     if not enough:
-        return "no other worker would serve the queue" if seen.others_serving == 0 else "the others can't be seen"
+        return NOBODY_ELSE if seen.others_serving == 0 else "the others can't be seen"
     return ""
 
 

@@ -33,8 +33,14 @@ def answer_to(drain: Drain, answers: Iterable[Answer], now: datetime) -> Answer 
     return meant
 
 
-def next_of(drain: Drain, seen: Seen, orders: Orders, terms: Terms, now: datetime, *, giving_up: bool) -> Next:
-    """What becomes of it at this tick. A worker that has not been begun is left as it is unless somebody orders."""
+def next_of(
+    drain: Drain, seen: Seen, orders: Orders, terms: Terms, now: datetime, *, giving_up: bool, too_few: str = ""
+) -> Next:
+    """What becomes of it at this tick. A worker that has not been begun is left as it is unless somebody orders.
+
+    `too_few` says why no further worker may be taken from the queue now: one that still consumes (its cancel was lost,
+    or it came back after a reconnect) then serves on until there are enough again.
+    """
     answer = answer_to(drain, orders.answers, now)
     if giving_up and drain.phase in UNDOABLE:
         return draining.undrain(drain, now, "abort")
@@ -48,6 +54,8 @@ def next_of(drain: Drain, seen: Seen, orders: Orders, terms: Terms, now: datetim
             return replace(longer, notes=(f"{drain.node} gets more time ({answer.by}).", *longer.notes))
     if drain.overdue(now) and terms.stop_at_deadline:
         return draining.force(drain, seen, now, "its deadline, as ordered at the start")
+    if too_few and drain.phase in (Phase.QUIESCING, Phase.DRAINING) and seen.queues:
+        return Next(replace(drain, looks=0, remaining=seen.active or drain.remaining, why=f"{too_few}: it serves on"))
     return draining.step(drain, seen, now)
 
 
@@ -58,16 +66,6 @@ def recovered(drain: Drain, seen: Seen) -> bool:
     if drain.phase is Phase.UNDRAINING:
         return bool(seen.answered) and set(drain.queues) <= set(seen.queues or ())
     return seen.receipt is not None
-
-
-def hold(drain: Drain, seen: Seen, enough: bool, why: str) -> Next | None:
-    """A worker that still consumes (its cancel was lost, or it came back after a reconnect) serves.
-
-    Where too few others do by now, it is left to serve until there are enough again.
-    """
-    if drain.phase in (Phase.QUIESCING, Phase.DRAINING) and seen.queues and not enough:
-        return Next(replace(drain, looks=0, remaining=seen.active or drain.remaining, why=why))
-    return None
 
 
 def by_instance(drains: Iterable[Drain], seen: Mapping[str, Seen]) -> list[tuple[Drain, Seen]]:

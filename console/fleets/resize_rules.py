@@ -14,8 +14,8 @@ from typing import Any
 
 from console.fleets import draining
 from console.fleets.crew import Crew, dump_crew, load_crew, settle, target
-from console.fleets.drain_rules import level_of, question
-from console.fleets.drain_steps import Terms, hold, next_of
+from console.fleets.drain_rules import NOBODY_ELSE, level_of, question
+from console.fleets.drain_steps import Terms, next_of
 from console.fleets.draining import UNDOABLE, Drain, Next, Phase
 from console.fleets.members import FleetSeen, Member, ends_soonest
 from console.lib.words import count, listed
@@ -134,13 +134,12 @@ class _Tick:
         terms = Terms(self.parameters["deadline_s"], self.parameters["on_deadline"] == "stop")
         queue, aborting = self.state.crew.queue, self.orders.aborting
         others = sum(m.serves(queue) for m in self.seen.live if m.instance_id not in self.state.crew.drains)
-        enough = others > 0 or bool(self.parameters["override_last"])
-        results = {}
-        for drain in self.state.crew.at_work():
-            look = self.seen.of(drain.instance_id)
-            kept = None if aborting else hold(drain, look, enough, "no other worker would serve the queue")
-            results[drain.instance_id] = kept or next_of(drain, look, self.orders, terms, self.now, giving_up=aborting)
-        return results
+        too_few = "" if others or self.parameters["override_last"] else NOBODY_ELSE
+        return {
+            drain.instance_id: next_of(drain, look, self.orders, terms, self.now, giving_up=aborting, too_few=too_few)
+            for drain in self.state.crew.at_work()
+            for look in (self.seen.of(drain.instance_id),)
+        }
 
     def _goal(self) -> int:
         """As many as are wanted, and those that a person put back in service."""
