@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from urllib.parse import quote
 
-from django.db.models import Count, Q, Sum
+from django.db import connection
 
 from console.fleets.facts import Sights, fleet_facts
-from console.fleets.models import GroupSnapshot, QueueSnapshot, Worker
+from console.fleets.models import GroupSnapshot, QueueSnapshot
 from console.fleets.rules import State
 from console.fleets.verdicts import Clearing, clears, judge_fleet
 from console.lib.status import Status
@@ -26,8 +25,13 @@ def fleet_url(queue: str) -> str:
     return f"/fleets/{quote(queue, safe='')}/"
 
 
+def workers_url(queue: str) -> str:
+    """Where the pages of a queue's workers begin."""
+    return f"{fleet_url(queue)}workers/"
+
+
 def worker_url(queue: str, node: str) -> str:
-    return f"{fleet_url(queue)}workers/{quote(node, safe='')}/"
+    return f"{workers_url(queue)}{quote(node, safe='')}/"
 
 
 @dataclass(frozen=True)
@@ -173,40 +177,44 @@ class Totals:
 
 
 def totals(sights: Sights) -> Totals:
-    """Three queries, however many queues and workers there are."""
-    work: dict[str, Any] = QueueSnapshot.objects.aggregate(
-        queues=Count("queue"),
-        outstanding=Sum("queued"),
-        running=Sum("running"),
-        inexact=Count("queue", filter=Q(exact=False)),
-        unseen=Count("queue", filter=Q(queued=None)),
-    )
-    busiest = QueueSnapshot.objects.filter(queued__gt=0).order_by("-queued", "queue").values_list("queue", "queued")
-    first = busiest.first() if sights.tasks.seen else None
-    states = {
-        state: (workers, slots or 0)
-        for state, workers, slots in Worker.objects.listed()
-        .order_by()
-        .values_list("state")
-        .annotate(workers=Count("node"), slots=Sum("slots"))
-    }
+    """One query, however many queues and workers there are."""
+    with connection.cursor() as cursor:
+        cursor.execute(_TOTALS)
+        queues, outstanding, running, exact, busiest, busiest_outstanding, states, slots = cursor.fetchone()
+    found: dict[str, int] = states or {}
 
     def counted(*wanted: State) -> int | None:
-        return sum(states.get(state.value, (0, 0))[0] for state in wanted) if sights.workers_seen else None
+        return sum(found.get(state.value, 0) for state in wanted) if sights.workers_seen else None
 
     seen = sights.tasks.seen
     return Totals(
-        queues=work["queues"],
-        outstanding=(work["outstanding"] or 0) if seen else None,
-        running=(work["running"] or 0) if seen else None,
-        exact=not work["inexact"] and not work["unseen"],
-        busiest=first[0] if first else "",
-        busiest_outstanding=first[1] if first else None,
+        queues=queues,
+        outstanding=outstanding if seen else None,
+        running=running if seen else None,
+        exact=exact,
+        busiest=busiest or "" if seen else "",
+        busiest_outstanding=busiest_outstanding if seen else None,
         in_service=counted(State.IN_SERVICE),
         launching=counted(State.LAUNCHING),
         draining=counted(State.DRAINING, State.QUIESCED),
         lost=counted(State.LOST),
         stuck=counted(State.STUCK),
         unknown=counted(State.UNKNOWN),
-        slots=states.get(State.IN_SERVICE.value, (0, 0))[1] if sights.workers_seen else None,
+        slots=slots if sights.workers_seen else None,
     )
+
+
+_TOTALS = """
+WITH work AS (
+    SELECT count(*) AS queues, coalesce(sum(queued), 0) AS outstanding, coalesce(sum(running), 0) AS running,
+           coalesce(bool_and(exact AND queued IS NOT NULL), true) AS exact
+    FROM fleets_queuesnapshot),
+busiest AS (
+    SELECT queue, queued FROM fleets_queuesnapshot WHERE queued > 0 ORDER BY queued DESC, queue LIMIT 1),
+states AS (
+    SELECT state, count(*) AS number, sum(slots) AS slots FROM fleets_worker WHERE archived_at IS NULL GROUP BY state)
+SELECT work.queues, work.outstanding, work.running, work.exact, busiest.queue, busiest.queued,
+       (SELECT json_object_agg(state, number) FROM states),
+       (SELECT coalesce(sum(slots), 0) FROM states WHERE state = 'in_service')
+FROM work LEFT JOIN busiest ON true
+"""

@@ -28,6 +28,11 @@ def kept(name: str) -> str:
     return f"{name[: NAME_LIMIT - 17]}~{digest}"
 
 
+def shortened(name: str, most: int) -> str:
+    """`name`, cut to `most` letters, the last of which then is an ellipsis."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def host_of(node: str) -> str:
     """`i-0abc` of Celery's `celery@i-0abc`; a name without an @ is its own host."""
     return node.partition("@")[2] or node

@@ -58,6 +58,7 @@ class FleetsSummary:
     worst: Fleet | None
     fleets: tuple[Fleet, ...]
     hidden: int
+    declared_known: int  # declared queues that have ever been seen
     totals: Totals
     as_of: datetime | None
     age_s: float | None
@@ -97,6 +98,7 @@ def _summary(sights: Sights, now: datetime, groups: Mapping[str, GroupSnapshot])
         headline=f"{bad.queue}: {bad.reason}" if bad and bad.status is not Status.UNKNOWN else blind_headline(sights),
         worst=bad,
         fleets=fleets,
+        declared_known=sum(queue in rows for queue in declared),
         hidden=max(0, everything.queues - len(rows)),
         totals=everything,
         as_of=sights.as_of,
@@ -163,8 +165,9 @@ def fleets_page(now: datetime, query: Mapping[str, str]) -> FleetsPage:
     declared = declared_queues()
     turned = listing.read({"page": query.get("cards", "")}, states=(), columns=(), default_sort="")
     card_pager = listing.pager(turned, len(declared), CARDS)
-    others, other_pager, known, total = _others(wanted, declared)
     fleets = summary.fleets[: len(declared)]
+    known = summary.totals.queues - summary.declared_known
+    others, other_pager, total = _others(wanted, declared, known)
     ranked = sorted(range(len(fleets)), key=lambda index: (-fleets[index].rank, index))
     shown = ranked[card_pager.start : card_pager.start + CARDS] if len(fleets) > CARDS else range(len(fleets))
     return FleetsPage(
@@ -203,9 +206,8 @@ def _cards_links(pager: Pager) -> Pager:
     )
 
 
-def _others(wanted: Listing, declared: list[str]) -> tuple[list[QueueSnapshot], Pager, int, int]:
+def _others(wanted: Listing, declared: list[str], known: int) -> tuple[list[QueueSnapshot], Pager, int]:
     rows = QueueSnapshot.objects.exclude(queue__in=declared)
-    known = rows.count()
     if wanted.q:
         rows = rows.filter(queue__icontains=wanted.q)
     total = rows.count() if wanted.q else known
@@ -214,7 +216,7 @@ def _others(wanted: Listing, declared: list[str]) -> tuple[list[QueueSnapshot], 
     order = column.desc(nulls_last=True) if wanted.falls else column.asc(nulls_last=True)
     by_default = wanted.sort == wanted.default_sort
     keys = (F("rank").desc(), order, F("queue").asc()) if by_default else (order, F("queue").asc())
-    return list(rows.order_by(*keys)[pager.start : pager.start + ROWS]), pager, known, total
+    return list(rows.order_by(*keys)[pager.start : pager.start + ROWS]) if total else [], pager, total
 
 
 def _heading(summary: FleetsSummary, declared: int) -> str:

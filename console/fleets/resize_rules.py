@@ -17,7 +17,7 @@ from console.fleets.crew import Crew, dump_crew, load_crew, settle, target
 from console.fleets.drain_rules import NOBODY_ELSE, level_of, question
 from console.fleets.drain_steps import Terms, next_of
 from console.fleets.draining import UNDOABLE, Drain, Next, Phase
-from console.fleets.members import FleetSeen, Member, ends_soonest
+from console.fleets.members import FleetSeen, ends_soonest
 from console.lib.words import count, listed
 from console.operations.rules import Call, Decision, Ledger, Line, Orders, Outcome, Progress, State, StepState
 
@@ -40,6 +40,7 @@ class Resize:
     asked_at: datetime | None = None  # the last change of limits or desired capacity
     number: int = 0
     grown_at: datetime | None = None  # when the group was first seen to want as many as are due
+    declined: tuple[str, ...] = ()  # instances that other operations were found to hold
 
 
 def start(parameters: Mapping[str, Any]) -> Resize:
@@ -181,7 +182,9 @@ class _Tick:
         if missing <= 0:
             return {}
         queue = crew.queue
-        free = [m for m in self.seen.live if m.instance_id not in crew.drains and not self._taken(m)]
+        refused = [m.instance_id for m in self.seen.live if target(m.instance_id) in self.ledger.refused]
+        declined = {*self.state.declined, *refused}
+        free = [m for m in self.seen.live if m.instance_id not in crew.drains and m.instance_id not in declined]
         # Serving ones first: one that does not answer can't be seen to be empty, and would need a person.
         free.sort(key=lambda m: (not m.serves(queue), target(m.instance_id) not in self.ledger.held, *ends_soonest(m)))
         chosen = free[:missing]
@@ -202,12 +205,10 @@ class _Tick:
             serving = left
             drain = Drain(member.node, member.instance_id, (queue,))
             begun[member.instance_id] = draining.begin(drain, member.seen, self.now, self.parameters["deadline_s"])
-        if len(chosen) < missing:
-            self.waits = "the others are held by other operations"
+        if len(chosen) < missing:  # ask again for those that were held
+            self.waits, declined = "the others are held by other operations", set()
+        self.state = replace(self.state, declined=tuple(sorted(declined)))
         return begun
-
-    def _taken(self, member: Member) -> bool:
-        return target(member.instance_id) in self.ledger.refused
 
     # -- the group ---------------------------------------------------------------------------------------------------
 
@@ -299,4 +300,5 @@ def load(memory: Mapping[str, Any], version: int) -> Resize:
     known = {name: value for name, value in memory.items() if name in Resize.__dataclass_fields__}
     for name in ("asked_at", "grown_at"):
         known[name] = datetime.fromisoformat(known[name]) if known.get(name) else None
-    return Resize(**(known | {"crew": load_crew(memory["crew"])}))
+    known |= {"crew": load_crew(memory["crew"]), "declined": tuple(memory.get("declined") or ())}
+    return Resize(**known)

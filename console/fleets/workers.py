@@ -6,12 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+from urllib.parse import quote
 
 from django.db.models import Count, F, Min, OuterRef, QuerySet, Subquery
 
 from console.fleets.facts import Sights
-from console.fleets.figures import worker_url
+from console.fleets.figures import workers_url
 from console.fleets.models import Instance, RunningTask, Worker, WorkerQuerySet
+from console.fleets.names import shortened
 from console.fleets.rules import State
 from console.fleets.running import Expected, expected_end, past_runs
 from console.lib.status import Status
@@ -73,6 +76,10 @@ class TaskRow:
         index = f"[{self.map_index}]" if self.map_index >= 0 else ""
         return f"{self.dag_id}.{self.task_id}{index}"
 
+    @property
+    def label(self) -> str:
+        return shortened(self.name, 60)
+
 
 @dataclass(frozen=True)
 class WorkerRow:
@@ -108,17 +115,25 @@ class WorkerRow:
     as_of: datetime | None
 
     @property
+    def label(self) -> str:
+        return shortened(self.host, 60)
+
+    @property
+    def wraps(self) -> bool:
+        return len(self.host) > 24
+
+    @property
+    def release(self) -> str:
+        return shortened(self.version, 16)
+
+    @property
     def short_id(self) -> str:
         return self.instance_id[-6:]
 
     @property
     def short_zone(self) -> str:
         """`1a` of `eu-north-1a`: the region is the same for all."""
-        return self.zone.rsplit("-", 1)[-1]
-
-    @property
-    def slots_words(self) -> str:
-        return f"{self.active} of {self.slots} slots used"
+        return self.zone.rsplit("-", 1)[-1] or "–"
 
     @property
     def oldest(self) -> TaskRow | None:
@@ -171,42 +186,42 @@ def ordered(workers: WorkerQuerySet, sort: str) -> QuerySet[Worker]:
 def worker_rows(workers: Iterable[Worker], queue: str, sights: Sights) -> tuple[WorkerRow, ...]:
     """These workers with their instances, tasks and the ends to expect: three queries."""
     workers = list(workers)
-    instances = Instance.objects.in_bulk([worker.instance_id for worker in workers if worker.instance_id])
+    found = Instance.objects.filter(instance_id__in=[worker.instance_id for worker in workers if worker.instance_id])
+    instances = {row[0]: row[1:] for row in found.values_list("instance_id", "lifecycle", "launched_at")}
     tasks = tasks_on([worker.host_key for worker in workers if worker.host_key], sights) if workers else {}
-    return tuple(_row(worker, instances.get(worker.instance_id), tasks, queue, sights) for worker in workers)
+    url = workers_url(queue)
+    return tuple(_row(worker, *instances.get(worker.instance_id, ("", None)), tasks, url, sights) for worker in workers)
 
 
 def tasks_on(hosts: Sequence[str], sights: Sights) -> dict[str, tuple[TaskRow, ...]]:
     """The running tasks of these hosts, the oldest first, by host; two queries. Empty while they can't be seen."""
     if not sights.tasks.seen:
         return {}
-    found: dict[str, list[RunningTask]] = defaultdict(list)
+    found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
     rows = RunningTask.objects.filter(state="running", host_key__in=hosts)
-    for row in rows.order_by(F("started_at").asc(nulls_last=True), "key"):
-        found[row.host_key].append(row)
-    past = past_runs((row.dag_id, row.task_id) for rows_ in found.values() for row in rows_)
+    for host, *row in rows.order_by(F("started_at").asc(nulls_last=True), "key").values_list("host_key", *_TASK_FIELDS):
+        found[host].append(tuple(row))
+    past = past_runs((row[0], row[1]) for rows_ in found.values() for row in rows_)
     return {host: tuple(_task(row, past, sights.now) for row in rows_[:TASKS_SHOWN]) for host, rows_ in found.items()}
 
 
-def _task(row: RunningTask, past: Mapping[tuple[str, str], list[float]], now: datetime) -> TaskRow:
-    return TaskRow(
-        dag_id=row.dag_id,
-        task_id=row.task_id,
-        run_id=row.run_id,
-        map_index=row.map_index,
-        try_number=row.try_number,
-        pool=row.pool,
-        started_at=row.started_at,
-        ran_s=max(0.0, (now - row.started_at).total_seconds()) if row.started_at else None,
-        expected=expected_end(row.started_at, past.get((row.dag_id, row.task_id), []), now),
-    )
+_TASK_FIELDS = ("dag_id", "task_id", "run_id", "map_index", "try_number", "pool", "started_at")
+
+
+def _task(row: tuple[Any, ...], past: Mapping[tuple[str, str], list[float]], now: datetime) -> TaskRow:
+    started_at: datetime | None = row[-1]
+    ran_s = max(0.0, (now - started_at).total_seconds()) if started_at else None
+    dag_id, task_id, run_id, map_index, try_number, pool, _ = row
+    expected = expected_end(started_at, past.get((dag_id, task_id), []), now)
+    return TaskRow(dag_id, task_id, run_id, map_index, try_number, pool, started_at, ran_s, expected)
 
 
 def _row(
     worker: Worker,
-    instance: Instance | None,
+    lifecycle: str,
+    up_at: datetime | None,
     tasks: Mapping[str, tuple[TaskRow, ...]],
-    queue: str,
+    url: str,
     sights: Sights,
 ) -> WorkerRow:
     seen = sights.workers_seen
@@ -215,16 +230,15 @@ def _row(
         was = "" if state is State.UNKNOWN else f"it was {state.replace('_', ' ')}"
         state, reason = State.UNKNOWN, "; ".join(filter(None, (sights.workers_blind, was)))
     live = seen and state not in (State.UNKNOWN, State.LOST)
-    up_at = instance.launched_at if instance else None
     moments = [at for at in (worker.seen_at, worker.answered_at) if at]
     return WorkerRow(
         node=worker.node,
         host=worker.host,
-        url=worker_url(queue, worker.node),
+        url=f"{url}{quote(worker.node, safe='')}/",
         instance_id=worker.instance_id,
         zone=worker.zone,
         version=worker.version,
-        lifecycle=instance.lifecycle if instance and sights.compute.seen else "",
+        lifecycle=lifecycle if sights.compute.seen else "",
         state=state,
         status=Status.DEGRADED if worker.overdue and live else STATUS.get(state, Status.HEALTHY),
         reason=reason,
