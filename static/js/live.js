@@ -22,7 +22,7 @@
     document.body.dispatchEvent(new CustomEvent(name || "qd:tick"));
   }
   function later() {
-    const least = Math.min(POLL_MS, Math.max(LEAST_MS, 10 * tookMs));
+    const least = Math.min(POLL_MS, Math.max(LEAST_MS, 4 * tookMs));
     if (!again) again = setTimeout(() => { again = 0; ask("qd:refresh"); }, Math.max(0, askedAt + least - Date.now()));
   }
   setInterval(() => { if (Date.now() - askedAt >= (told ? CALM_MS : POLL_MS)) ask(); }, 500);

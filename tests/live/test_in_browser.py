@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import queue
+import statistics
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
+from django.db import connections
+from django.utils import timezone
 
+from console.fleets.models import Worker
+from console.fleets.watcher import Watcher
 from console.live import changes, publish
+from console.platform.readings import WorkerHeartbeat
 from tests.browser.conftest import webdriver_session  # noqa: F401 - a fixture
 from tests.browser.page import Page
+from tests.fleets.making import seen
 from tests.live.conftest import Console, until
+from tests.overview.made import whole
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True)]
 
@@ -110,3 +120,62 @@ def test_a_page_behind_a_server_without_streams_polls_without_a_word(page: Page)
     assert mode(page) == "poll"
     until(lambda: swaps(page) >= 1, 9)
     page.assert_no_console_errors()
+
+
+class Beating:
+    """Airflow's broker, as far as the watcher hears it: what a test puts in is heard."""
+
+    def __init__(self) -> None:
+        self.beats: queue.Queue[WorkerHeartbeat] = queue.Queue()
+
+    def heartbeats(self, *, idle_s: float) -> Iterator[WorkerHeartbeat | None]:
+        while True:
+            try:
+                yield self.beats.get(timeout=idle_s)
+            except queue.Empty:
+                yield None
+
+    def beat(self, node: str, active: int) -> None:
+        now = timezone.now()
+        self.beats.put(WorkerHeartbeat(node, "heartbeat", active, 10 + active, (0.1,), 2.0, 7, now, now))
+
+
+@pytest.fixture
+def broker() -> Iterator[Beating]:
+    """A real watcher beside the page, that hears a made-up broker."""
+    broker = Beating()
+    watcher = Watcher(lambda: broker, "tests")  # type: ignore[arg-type, return-value]
+
+    def watch() -> None:
+        try:
+            watcher.run()
+        finally:
+            connections.close_all()
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    yield broker
+    watcher.stop.set()
+    thread.join(20)
+
+
+def test_a_workers_active_count_follows_its_heartbeats_within_three_seconds(page: Page, broker: Beating) -> None:
+    whole(timezone.now())
+    node = Worker.objects.filter(home="cpu").order_by("node")[0].node
+    opened(page, "/fleets/cpu/")
+    page.js("window.still = true")
+
+    def cell() -> str:
+        seen(timezone.now())  # the other sources are read as always
+        return str(
+            page.js("const row = document.getElementById(arguments[0]); return row && row.innerText", f"w-{node}")
+        )
+
+    took_s = []
+    for active in (2, 0, 1, 2, 0):
+        began = time.monotonic()
+        broker.beat(node, active)
+        until(lambda active=active: f"{active}/" in cell(), 10)
+        took_s.append(time.monotonic() - began)
+    assert statistics.median(took_s) < 3, took_s
+    assert page.js("return window.still === true")  # no reload
