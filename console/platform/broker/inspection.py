@@ -17,6 +17,8 @@ REPLIES = "reply.quarterdeck.pidbox"
 """The exchange of the replies. Always the same: workers remember each exchange that they ever replied to."""
 FORGOTTEN_S = 600
 """A reply queue of a process that was killed in the middle is swept after this long."""
+LATE_S = 60
+"""A reply that was on its way when we stopped waiting may still arrive; with its queue it is gone after this long."""
 LOOK_EVERY_S = 0.02
 
 
@@ -28,6 +30,7 @@ def ask(client: redis.Redis, prefix: str, nodes: list[str], timeout_s: float) ->
     database = client.connection_pool.connection_kwargs.get("db") or 0
     channel = f"{prefix}/{database}.{CONTROL}"
     tickets = {str(uuid.uuid4()): question for question in QUESTIONS}
+    answers: dict[str, dict[str, Any]] = {}
     try:
         _bind(client, table, member, queue, timeout_s)
         pipe = client.pipeline(transaction=False)
@@ -36,7 +39,7 @@ def ask(client: redis.Redis, prefix: str, nodes: list[str], timeout_s: float) ->
         pipe.execute()
         answers = _collect(client, queue, tickets, set(nodes), timeout_s)
     finally:
-        _unbind(client, table, member, queue)
+        _unbind(client, table, member, queue, late=sum(map(len, answers.values())) < len(nodes) * len(tickets))
     return tuple(_reading(node, answers[node]) for node in nodes if node in answers)
 
 
@@ -60,10 +63,16 @@ def _age_s(member: bytes) -> float:
     return time.time() - int(stamp) if stamp.isdigit() else 0.0
 
 
-def _unbind(client: redis.Redis, table: str, member: str, queue: str) -> None:
+def _unbind(client: redis.Redis, table: str, member: str, queue: str, *, late: bool) -> None:
+    """No new replies. Where some are `late` the stopper stays for a while, and they expire with it: without it they
+    would make the queue anew and stay for ever, token and all."""
     pipe = client.pipeline(transaction=False)
     pipe.srem(table, member)
-    pipe.delete(queue)
+    if late:
+        pipe.ltrim(queue, -1, -1)
+        pipe.expire(queue, LATE_S)
+    else:
+        pipe.delete(queue)
     try:
         pipe.execute()
     except redis.RedisError:  # what was asked has failed already, or is answered; both keys expire by themselves
