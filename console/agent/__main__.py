@@ -34,7 +34,11 @@ def _add_scheduler(one: argparse.ArgumentParser) -> None:
     one.add_argument("--hostname", default="", help="as Airflow's Jobs call this host; default: --name")
     one.add_argument("--lease-url", default=os.environ.get("LEASE_URL", ""), help="default: $LEASE_URL")
     one.add_argument("--lease", default="scheduler", help="the lease's name")
-    one.add_argument("--metadata-url", default="", help="Airflow's metadata database; default: --lease-url")
+    one.add_argument(
+        "--metadata-url",
+        default=os.environ.get("METADATA_URL", ""),
+        help="Airflow's metadata database; default: $METADATA_URL, then --lease-url",
+    )
     one.add_argument("--broker-url", default=os.environ.get("AIRFLOW__CELERY__BROKER_URL", ""))
     one.add_argument("--state", default="", help="a folder for the deadline that the scheduler itself watches")
     one.add_argument("--ttl", type=float, default=timing.ttl_s, help="seconds a lease lasts")

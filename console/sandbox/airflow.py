@@ -178,6 +178,9 @@ def _agent(site: Site, name: str, kind: str, options: tuple[str, ...], command: 
     """One of Airflow's programs under its agent, as on a real host. The agent runs in Airflow's own environment."""
     environment = env(site, name)
     # Only the package `console`, by a link: the repository's other folders are no modules for Airflow.
+    # Addresses with passwords go by the environment: everybody on the machine can read a command line.
+    environment["LEASE_URL"] = site.database_url("quarterdeck", "lease")
+    environment["METADATA_URL"] = site.database_url("airflow", "airflow")
     environment["PYTHONPATH"] = f"{environment['PYTHONPATH']}{os.pathsep}{site.home.root / 'agent'}"
     python = str(site.home.airflow_venv / "bin" / "python")
     return Spec(
@@ -192,11 +195,7 @@ def _agent(site: Site, name: str, kind: str, options: tuple[str, ...], command: 
 
 def scheduler_host(site: Site, name: str) -> Spec:
     """A scheduler's host: the agent, whose child is the scheduler itself while it holds the lease."""
-    options = (
-        "--lease-url", site.database_url("quarterdeck", "lease"),
-        "--metadata-url", site.database_url("airflow", "airflow"),
-        "--state", str(site.home.run / name),
-    )  # fmt: skip
+    options = ("--state", str(site.home.run / name))
     return _agent(site, name, "scheduler", options, ("airflow", "scheduler", "--skip-serve-logs"))
 
 
@@ -211,7 +210,6 @@ def worker(site: Site, instance: str, queue: str, concurrency: int) -> Spec:
     One that ended clean was drained: it stays down, as a host that powers itself off does.
     """
     options = (
-        "--store-url", site.database_url("quarterdeck", "lease"),
         "--spool", str(site.home.run / "receipts" / instance), "--receipt-timeout", "30",
     )  # fmt: skip
     command = (

@@ -47,6 +47,12 @@ def states(sandbox: Sandbox, dag: str, run: str = "~") -> list[str]:
     return [task["state"] for task in found]
 
 
+def leader(sandbox: Sandbox) -> str | None:
+    """The host whose scheduler runs."""
+    names = [name.removesuffix(".child") for name in sandbox.processes() if name.endswith(".child")]
+    return names[0] if names else None
+
+
 def scheduler_is(sandbox: Sandbox, status: str) -> bool:
     return bool(sandbox.airflow("GET", "/monitor/health")["scheduler"]["status"] == status)
 
@@ -78,12 +84,13 @@ def test_each_fleet_is_made_of_real_workers_named_by_their_instances(sandbox: Sa
     assert [len(group) for group in groups.values()] == [2, 2, 2]
     assert set(bodies(sandbox)) == set().union(*groups.values())
     for name, pid in bodies(sandbox).items():
-        assert f"celery@{name}" in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
+        below = [Path(f"/proc/{member}/cmdline").read_text(errors="replace") for member in reaper.in_sessions([pid])]
+        assert any(f"celery@{name}" in command for command in below), name
 
 
 def test_the_scheduler_runs_on_its_host_and_dags_finish(sandbox: Sandbox) -> None:
     jobs = sandbox.airflow("GET", "/jobs?job_type=SchedulerJob&job_state=running")["jobs"]
-    assert {job["hostname"] for job in jobs} == {"scheduler-a"}
+    assert {job["hostname"] for job in jobs} == {leader(sandbox)}
     done = sandbox.wait(
         lambda: sandbox.airflow("GET", "/dags/revenue_report/dagRuns?state=success")["total_entries"], 300, "a report"
     )
@@ -146,22 +153,26 @@ def test_a_flooded_queue_is_mended(sandbox: Sandbox) -> None:
     sandbox.wait(lambda: not {"queued", "running"} & set(states(sandbox, "sleepers", run[1])), 60, "its end")
 
 
-def test_a_killed_scheduler_stays_away_long_enough_to_be_missed_and_is_mended(sandbox: Sandbox) -> None:
+def test_a_killed_schedulers_host_stays_away_the_standby_takes_over_and_it_is_mended(sandbox: Sandbox) -> None:
+    sandbox.wait(lambda: {"scheduler-a", "scheduler-b"} <= set(sandbox.processes()), 60, "two hosts")
+    old = leader(sandbox)
     sandbox.break_("scheduler-kill")
-    sandbox.wait(lambda: "scheduler-a.child" not in sandbox.processes(), 5, "its end")
-    assert "scheduler-a" in sandbox.processes()
-    sandbox.wait(lambda: scheduler_is(sandbox, "unhealthy"), 45, "its absence")
+    assert not {old, f"{old}.child"} & set(sandbox.processes())
+    sandbox.wait(lambda: leader(sandbox) not in {None, old}, 120, "the standby's turn")
+    sandbox.wait(lambda: scheduler_is(sandbox, "healthy"), 60, "its health")
+    assert old not in sandbox.processes()
     sandbox.mend("scheduler-kill")
-    sandbox.wait(lambda: scheduler_is(sandbox, "healthy"), 45, "its return")
+    sandbox.wait(lambda: old in sandbox.processes(), 20, "its return")
 
 
-def test_a_hanging_scheduler_goes_on_when_it_is_mended(sandbox: Sandbox) -> None:
-    pid = sandbox.processes()["scheduler-a.child"]["pid"]
+def test_a_hanging_scheduler_is_frozen_until_it_is_mended_or_replaced(sandbox: Sandbox) -> None:
+    host = leader(sandbox)
+    pid = sandbox.processes()[f"{host}.child"]["pid"]
     sandbox.break_("scheduler-hang")
     assert "T (stopped)" in Path(f"/proc/{pid}/status").read_text()
     sandbox.mend("scheduler-hang")
-    sandbox.wait(lambda: "T (stopped)" not in Path(f"/proc/{pid}/status").read_text(), 5)
-    sandbox.wait(lambda: scheduler_is(sandbox, "healthy"), 45, "its health")
+    sandbox.wait(lambda: reaper.look(pid) is None or "T (stopped)" not in Path(f"/proc/{pid}/status").read_text(), 5)
+    sandbox.wait(lambda: scheduler_is(sandbox, "healthy"), 90, "its health")
 
 
 def test_a_killed_worker_is_away_until_it_is_mended(sandbox: Sandbox) -> None:
@@ -181,7 +192,7 @@ def test_what_is_stopped_stays_away_alone_until_it_is_mended(
     sandbox: Sandbox, fault: str, variable: str | None
 ) -> None:
     name = {"warehouse-stop": "warehouse", "broker-stop": "broker", "airflow-api-stop": "airflow-api"}[fault]
-    others = set(sandbox.processes()) - {name, "scheduler-a.child"}
+    others = set(sandbox.processes()) - {name, "scheduler-a.child", "scheduler-b.child"}
     sandbox.break_(fault)
     time.sleep(3)
     assert name not in sandbox.processes()

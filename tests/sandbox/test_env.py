@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from console.sandbox import airflow, env
+from console.sandbox import airflow, console_processes, env, postgres, redis_server
 from console.sandbox.env import Site
 from console.sandbox.home import MARK, Home
 
@@ -65,3 +65,18 @@ def test_airflows_processes_know_their_hosts_name(site: Site) -> None:
 def test_a_worker_is_named_by_its_instance(site: Site) -> None:
     command = " ".join(airflow.worker(site, "i-0123", "io", 16).command)
     assert "celery worker --queues io --concurrency 16 --celery-hostname i-0123 --skip-serve-logs" in command
+
+
+def test_no_command_line_holds_a_secret(site: Site) -> None:
+    """Everybody on the machine can read those, and `processes.json` repeats them."""
+    specs = [
+        airflow.worker(site, "i-0123", "io", 16),
+        airflow.scheduler_host(site, "scheduler-a"),
+        airflow.api_server(site),
+        redis_server.spec(site, "redis"),
+        postgres.spec(site, "postgres"),
+        *console_processes.specs(site),
+    ]
+    secrets = list(vars(site.secrets).values())
+    for spec in specs:
+        assert not [secret for secret in secrets if secret in " ".join(spec.command)], spec.name
