@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from console.deploys import memory, rules
 from console.fleets import drain_rules, resize_rules
 from console.fleets.crew import dump_crew, load_crew
 from console.fleets.drain_rules import DrainSeen
-from console.fleets.draining import Receipt, Seen
+from console.fleets.draining import Drain, Receipt, Seen
 from console.fleets.members import FleetSeen, Member
 from console.operations.rules import Answer, Decision, Ledger, Orders, StepSeen, StepState
 
@@ -35,6 +35,7 @@ class Host:
     consuming: bool = True
     stopping: bool = False
     exited: bool = False
+    exited_at: datetime | None = None
     killed: bool = False
     gone: bool = False
     pid: int = 0
@@ -86,6 +87,9 @@ class Fleet:
         host = Host(name, self.version, float("inf") if self.never_ready else boots, pid=self.number)
         self.hosts[host.id] = host
 
+    def at(self) -> datetime:
+        return START + timedelta(seconds=self.now_s)
+
     def live(self) -> list[Host]:
         return [host for host in self.hosts.values() if not host.gone]
 
@@ -96,8 +100,8 @@ class Fleet:
         self.now_s += seconds
         for host in self.live():
             host.tasks = [end for end in host.tasks if end > self.now_s]
-            if host.stopping and not host.tasks:
-                host.exited = True
+            if host.stopping and not host.tasks and not host.exited:
+                host.exited, host.exited_at = True, self.at()
             while self.busy and host.serves(self.now_s) and len(host.tasks) < self.slots and self.random.random() < 0.3:
                 host.tasks.append(self.now_s + self.random.uniform(2, 90))
         while len(self.live()) < self.desired:
@@ -111,7 +115,7 @@ class Fleet:
     def kill(self, host: Host) -> None:
         """The worker's process dies."""
         self.lost_tasks += len(host.tasks)
-        host.tasks, host.killed, host.exited = [], True, True
+        host.tasks, host.killed, host.exited, host.exited_at = [], True, True, self.at()
 
     def vanish(self, host: Host) -> None:
         """The cloud takes the instance away."""
@@ -163,21 +167,22 @@ class Fleet:
                 self.version = args["version"]
         return True
 
-    def look(self) -> FleetSeen:
+    def look(self, drains: Mapping[str, Drain]) -> FleetSeen:
         if self.group_blind:
             return FleetSeen(False)
-        members = tuple(self._member(host) for host in self.hosts.values() if not host.gone)
-        gone = {host.id: self.seen(host) for host in self.hosts.values() if host.gone}
+        members = tuple(self._member(host, drains.get(host.id)) for host in self.hosts.values() if not host.gone)
+        gone = {host.id: self.seen(host, drains.get(host.id)) for host in self.hosts.values() if host.gone}
         return FleetSeen(not self.blind, self.desired, self.version, members, gone, self.minimum, self.maximum)
 
-    def _member(self, host: Host) -> Member:
+    def _member(self, host: Host, drain: Drain | None) -> Member:
         launched = START + timedelta(seconds=host.pid)
-        return Member(host.id, f"celery@{host.id}", host.version, "InService", launched, self.seen(host))
+        return Member(host.id, f"celery@{host.id}", host.version, "InService", launched, self.seen(host, drain))
 
-    def seen(self, host: Host) -> Seen:
+    def seen(self, host: Host, drain: Drain | None) -> Seen:
         receipt = None
-        if host.exited:
-            receipt = Receipt(host.pid, None if host.killed else 0, 9 if host.killed else None, START)
+        if host.exited_at is not None and drain is not None and _of_this_run(host, drain):
+            code, signal = (None, 9) if host.killed else (0, None)
+            receipt = Receipt(host.pid, code, signal, host.exited_at)
         lifecycle = None if self.group_blind else "absent" if host.gone else "InService"
         names = tuple(f"dag.task ({host.id})" for _ in host.tasks)
         if self.blind:
@@ -186,6 +191,13 @@ class Fleet:
             return Seen(False, running=names, lifecycle=lifecycle, receipt=receipt)
         queues = (self.queue,) if host.consuming else ()
         return Seen(True, host.pid, queues, names, 0, names, lifecycle, receipt)
+
+
+def _of_this_run(host: Host, drain: Drain) -> bool:
+    """As `console.fleets.looking`: by the process, or by the time where it is not known."""
+    if drain.pid is not None:
+        return drain.pid == host.pid
+    return drain.started_at is not None and host.exited_at is not None and host.exited_at >= drain.started_at
 
 
 class Killed(Exception):
@@ -208,7 +220,8 @@ def _look_at_workers(fleets: dict[str, Fleet], crew: Any) -> DrainSeen:
     if fleet.group_blind:
         return DrainSeen({}, None)
     others = sum(1 for host in fleet.ready() if host.id not in crew.drains)
-    return DrainSeen({i: fleet.seen(fleet.hosts[i]) for i in crew.drains}, None if fleet.blind else others)
+    seen = {i: fleet.seen(fleet.hosts[i], drain) for i, drain in crew.drains.items()}
+    return DrainSeen(seen, None if fleet.blind else others)
 
 
 DEPLOY = Brain(
@@ -217,7 +230,7 @@ DEPLOY = Brain(
     memory.dump,
     lambda state: memory.load(state, 1),
     lambda fleets, state: {
-        queue: fleet.look()
+        queue: fleet.look(state.rollouts[queue].crew.drains if queue in state.rollouts else {})
         for queue, fleet in fleets.items()
         if not (queue in state.rollouts and state.rollouts[queue].done)
     },
@@ -227,7 +240,7 @@ RESIZE = Brain(
     resize_rules.decide,
     resize_rules.dump,
     lambda state: resize_rules.load(state, 1),
-    lambda fleets, state: fleets[state.crew.queue].look(),
+    lambda fleets, state: fleets[state.crew.queue].look(state.crew.drains),
 )
 DRAIN = Brain(drain_rules.start, drain_rules.decide, dump_crew, load_crew, _look_at_workers)
 
@@ -270,7 +283,9 @@ class Console:
     def tick(self) -> Decision[Any]:
         state = self.brain.load(self.memory)
         now = START + timedelta(seconds=self.fleet.now_s + self.skew_s)
-        ledger = Ledger(dict(self.steps), frozenset(self.held), {name: self.others[name] for name in self.refused})
+        ledger = Ledger(
+            dict(self.steps), frozenset(self.held), {name: self.others.get(name, "") for name in self.refused}
+        )
         seen = self.brain.look(self.fleets, state)
         decision = self.brain.decide(self.parameters, state, seen, ledger, self.orders, now)
         self._maybe_die()

@@ -163,3 +163,124 @@ def test_killed_at_any_line_blind_at_any_time_it_still_loses_nothing(data: st.Da
     assert decision.outcome.state is State.SUCCEEDED, decision.outcome
     assert {host.version for host in fleet.live()} == {"2"}
     assert (len(fleet.live()), fleet.desired, fleet.lost_tasks) == (desired, desired, 0)
+
+
+def test_several_fleets_end_together_whichever_is_done_first() -> None:
+    slow = Fleet(3, 4, seed=3, queue="io", boot_s=45)
+    quick = Fleet(1, 2, seed=4, boot_s=2, busy=False)
+    fleets = [{"queue": "cpu", "group": "g-cpu"}, {"queue": "io", "group": "g-io"}]
+    console = Console(quick, parameters(fleets=fleets), more=(slow,))
+    decision = console.run()
+    assert decision.outcome is not None
+    assert decision.outcome.state is State.SUCCEEDED
+    assert {host.version for fleet in (quick, slow) for host in fleet.live()} == {"2"}
+
+
+def test_a_worker_that_another_operation_holds_is_not_counted_and_not_begun() -> None:
+    fleet = Fleet(3, 4, busy=False)
+    console = Console(fleet, parameters(), others={"worker:i-1": "OP-7 drain worker:i-1"})
+    decision = console.run(limit_s=300)
+    assert decision.outcome is None
+    assert "OP-7 drain worker:i-1 holds celery@i-1" in decision.progress.text
+    assert fleet.hosts["i-1"].consuming
+    console.others.clear()
+    decision = console.run()
+    assert decision.outcome is not None
+    assert decision.outcome.state is State.SUCCEEDED
+
+
+def test_two_deploys_floor_is_kept_while_another_operation_takes_a_worker() -> None:
+    """With one worker held elsewhere, the surge makes up for it, and no serving one is drained below the floor."""
+    fleet = Fleet(2, 3, busy=False)
+    console = Console(fleet, parameters(), others={"worker:i-1": "OP-7 drain worker:i-1"})
+    console.run(limit_s=200)
+    assert fleet.hosts["i-2"].consuming
+
+
+def test_a_dead_old_worker_is_a_persons_choice_and_then_replaced() -> None:
+    fleet = Fleet(3, 4, busy=False)
+    fleet.kill(fleet.hosts["i-2"])
+    console = Console(fleet, parameters())
+    decision = console.run(limit_s=400)
+    assert decision.question is not None
+    assert "celery@i-2 has not answered" in decision.question.text
+    assert fleet.terminated == []
+    console.tell("force")
+    decision = console.run()
+    assert decision.outcome is not None
+    assert {host.version for host in fleet.live()} == {"2"}
+    assert (fleet.desired, fleet.lost_tasks) == (3, 0)
+
+
+def test_an_answer_that_comes_after_the_worker_has_recovered_forces_nothing() -> None:
+    fleet = Fleet(3, 4, busy=False)
+    host = fleet.hosts["i-2"]
+    host.up_at, host.tasks = float("inf"), [10_000.0]
+    console = Console(fleet, parameters())
+    assert console.run(limit_s=400).question is not None
+    host.up_at = 0.0
+    console.tell("force")
+    console.run(limit_s=30)
+    assert fleet.wrongly_ended == []
+
+
+def test_what_the_cloud_takes_away_at_the_last_moment_leaves_the_fleet_at_its_size() -> None:
+    fleet = Fleet(2, 3, busy=False)
+    console = Console(fleet, parameters())
+
+    def watch() -> None:
+        last = [host for host in fleet.live() if host.version == "1"]
+        if len(last) == 1 and not last[0].consuming:
+            fleet.vanish(last[0])  # it was to go together with its place; now the group launches another
+
+    decision = console.run(watch=watch)
+    assert decision.outcome is not None
+    assert (len(fleet.live()), fleet.desired) == (2, 2)
+    assert fleet.ended_by_group == []
+
+
+def test_an_old_version_that_the_group_launched_meanwhile_is_replaced_too() -> None:
+    fleet = Fleet(2, 3, busy=False)
+    console = Console(fleet, parameters())
+    console.tick()
+    fleet.vanish(fleet.hosts["i-1"])
+    fleet.pass_time(0)
+    decision = console.run()
+    assert decision.outcome is not None
+    assert {host.version for host in fleet.live()} == {"2"}
+    assert len(fleet.live()) == 2
+
+
+def test_one_new_worker_that_is_never_ready_twice_over_aborts_a_deploy_with_a_surge_of_one() -> None:
+    fleet = Fleet(2, 3)
+    fleet.never_ready = True
+    console = Console(fleet, parameters())
+    decision = console.run()
+    assert decision.outcome is not None
+    assert decision.outcome.state is State.FAILED
+    assert fleet.version == "1", "the group launches what it launched before"
+    assert fleet.terminated == []
+    assert "resize when it suits" in decision.outcome.text
+
+
+def test_a_version_that_the_group_refuses_ends_it_with_the_reason() -> None:
+    fleet = Fleet(2, 3, refuses=frozenset({"set_version"}))
+    decision = Console(fleet, parameters()).run()
+    assert decision.outcome is not None
+    assert decision.outcome.state is State.FAILED
+    assert "g refused its version" in decision.outcome.text
+    assert fleet.desired == 2
+
+
+def test_the_time_in_which_nothing_can_be_seen_is_not_held_against_new_workers() -> None:
+    fleet = Fleet(2, 4, boot_s=30)
+    console = Console(fleet, parameters(max_surge=2))
+    console.run(limit_s=10)
+    fleet.blind = True
+    console.run(limit_s=600)
+    fleet.blind, fleet.now_s = False, fleet.now_s
+    for host in fleet.live():
+        host.up_at = max(host.up_at, fleet.now_s + 20) if host.version == "2" else host.up_at
+    decision = console.run()
+    assert decision.outcome is not None
+    assert decision.outcome.state is State.SUCCEEDED

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from datetime import timedelta
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -16,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from console.deploys import memory
 from console.fleets.draining import Phase
 from console.operations.rules import Orders, State
-from tests.deploys.simulated import Console, Fleet, Host, parameters
+from tests.deploys.simulated import START, Console, Fleet, Host, parameters
 
 EXAMPLES = int(os.environ.get("QD_EXAMPLES", "15"))
 
@@ -105,8 +106,11 @@ class Deploy(RuleBasedStateMachine):
     @rule(choice=st.sampled_from(["wait", "undrain", "force"]))
     def the_question_is_answered(self, choice: str) -> None:
         if choice == "force":
-            now = self.console.fleet.now_s
-            self.forced |= {host.id for host in self.fleet.live() if not host.serves(now)}
+            # The answer is for those in question by the clock of the tick that takes it, which may jump until then.
+            later = START + timedelta(seconds=self.fleet.now_s + 180)
+            state = memory.load(self.console.memory, 1)
+            drains = [drain for rollout in state.rollouts.values() for drain in rollout.crew.at_work()]
+            self.forced |= {drain.instance_id for drain in drains if drain.needs_choice(later)}
         self.console.tell(choice)
 
     @rule(paused=st.booleans())

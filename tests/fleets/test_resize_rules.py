@@ -71,10 +71,17 @@ def test_a_lower_maximum_drains_first_and_is_set_at_the_end() -> None:
 
 
 def test_workers_that_others_hold_are_left_to_them() -> None:
+    fleet = Fleet(4, 4, busy=False)
+    others = {f"worker:i-{n}": "OP-5 drain" for n in (1, 2)}
+    assert ended(Console(fleet, resize(desired=3), RESIZE, others=others))[0] is State.SUCCEEDED
+    assert {host.id for host in fleet.live()} == {"i-1", "i-2", "i-4"}
+
+
+def test_the_last_one_that_nobody_else_takes_away_stays() -> None:
     fleet = Fleet(3, 4, busy=False)
     others = {f"worker:i-{n}": "OP-5 drain" for n in (1, 2)}
-    assert ended(Console(fleet, resize(desired=2), RESIZE, others=others))[0] is State.SUCCEEDED
-    assert {host.id for host in fleet.live()} == {"i-1", "i-2"}
+    decision = Console(fleet, resize(desired=2), RESIZE, others=others).run(limit_s=200)
+    assert decision.progress.text == "no other worker would serve cpu"
 
 
 def test_the_last_consumer_goes_only_with_an_override() -> None:
