@@ -35,6 +35,8 @@ MEASURED_LIMIT = 2000
 ASKED_LIMIT = 300
 """Workers asked in one poll; a larger fleet is asked in turns."""
 SUSPECT_S = 15.0
+LOST_ASKED_S = 60.0
+"""A lost worker is asked so often: each time the poll waits for it in vain. A heartbeat brings it back at once."""
 MARK_S = 90.0
 """The distance of the marks from which a backlog's pace is worked out."""
 MENTION_S = 600.0
@@ -183,9 +185,10 @@ def nodes_to_ask(now: datetime) -> list[str]:
     """Whom to ask in this poll, at most `ASKED_LIMIT`: half of them those with news, half in turn.
 
     News: never asked, silent for a moment, restarted, or left without an answer. Those who said goodbye and those that
-    are over are not asked: they can't answer.
+    are over are not asked: they can't answer; lost ones seldom.
     """
-    listed = Worker.objects.listed().exclude(state__in=["stopped", "terminated"])
+    given_up = Q(state="lost", asked_at__gt=now - timedelta(seconds=LOST_ASKED_S))
+    listed = Worker.objects.listed().exclude(state__in=["stopped", "terminated"]).exclude(given_up)
     turn = F("asked_at").asc(nulls_first=True)
     news = listed.filter(
         Q(asked_at=None)

@@ -148,12 +148,18 @@ def _stuck(f: Facts) -> Verdict | None:
 
 
 def _lost(f: Facts) -> Verdict | None:
-    if not f.supply.lost:
+    if not f.supply.lost or _replaced(f):
         return None
     text = f"{count(f.supply.lost, 'worker')} {_is(f.supply.lost)} lost"
     if f.supply.launching:
         text += f"; {f.supply.launching} {_is(f.supply.launching)} launching"
     return Verdict(Status.DEGRADED, f"{f.supply.lost} lost", text, 50)
+
+
+def _replaced(f: Facts) -> bool:
+    """There are as many workers in service as there should be: what was lost has healed."""
+    needed = max(f.bounds.baseline or 0, f.bounds.desired or 0)
+    return needed > 0 and (f.supply.in_service or 0) >= needed
 
 
 def _starving(f: Facts) -> Verdict | None:
@@ -299,6 +305,8 @@ def _calm(f: Facts) -> str:
         said = "idle"
     if f.supply.launching:
         said += f"; {count(f.supply.launching, 'worker')} {_is(f.supply.launching)} launching"
+    if f.supply.lost:
+        said += f"; {count(f.supply.lost, 'lost worker')} {_verb(f.supply.lost, 'has', 'have')} been replaced"
     if f.blind.bounds:
         said += f"; its group can't be seen: {f.blind.bounds}"
     return said

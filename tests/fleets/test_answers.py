@@ -61,6 +61,13 @@ def test_one_that_said_goodbye_or_left_the_list_is_not_asked(now: datetime) -> N
     assert nodes_to_ask(now) == ["celery@a"]
 
 
+def test_a_lost_one_is_asked_once_a_minute(now: datetime) -> None:
+    made(now, "celery@lost", state=State.LOST, asked_at=ago(now, 61))
+    made(now, "celery@lately", state=State.LOST, asked_at=ago(now, 5))
+    made(now, "celery@never", state=State.LOST, asked_at=None)
+    assert set(nodes_to_ask(now)) == {"celery@lost", "celery@never"}
+
+
 def test_a_large_fleet_is_asked_in_turns_and_news_comes_first(now: datetime) -> None:
     made(now, *(f"celery@w{i:04}" for i in range(1000)), asked_at=ago(now, 60), answered_pid=7)
     made(now, "celery@new", asked_at=None)

@@ -73,10 +73,22 @@ NOBODY = Supply(in_service=0, slots=0, active=0)
         ),
         ("all workers are lost", replace(CALM, supply=replace(NOBODY, lost=2)), Status.FAILING, "every worker is lost"),
         (
-            "a worker is lost and replaced",
-            replace(CALM, supply=replace(CALM.supply, lost=1, launching=1)),
+            "a worker is lost and is being replaced",
+            replace(CALM, supply=Supply(in_service=1, slots=2, lost=1, launching=1)),
             Status.DEGRADED,
             "1 worker is lost; 1 is launching",
+        ),
+        (
+            "a worker was lost and has been replaced",
+            replace(CALM, supply=replace(CALM.supply, lost=1)),
+            Status.HEALTHY,
+            "1 lost worker has been replaced",
+        ),
+        (
+            "a worker is lost that no group replaces",
+            replace(CALM, declared=False, bounds=Bounds(), supply=replace(CALM.supply, lost=1)),
+            Status.DEGRADED,
+            "1 worker is lost",
         ),
         (
             "a worker is stuck",
@@ -180,7 +192,9 @@ NOBODY = Supply(in_service=0, slots=0, active=0)
         ),
         (
             "what is seen to be wrong is said though Airflow can't be seen",
-            replace(CALM, demand=Demand(), supply=replace(CALM.supply, lost=1), blind=Blind(work="x", both="x")),
+            replace(
+                CALM, demand=Demand(), supply=Supply(in_service=1, slots=2, lost=1), blind=Blind(work="x", both="x")
+            ),
             Status.DEGRADED,
             "1 worker is lost",
         ),
@@ -228,7 +242,7 @@ def test_when_a_backlog_clears_is_only_said_where_it_falls(
 
 def test_the_headline_is_the_worst_and_says_nothing_of_calm_ones() -> None:
     calm = judge_fleet(CALM)
-    lost = judge_fleet(replace(CALM, supply=replace(CALM.supply, lost=1)))
+    lost = judge_fleet(replace(CALM, supply=Supply(in_service=1, slots=2, lost=1)))
     unserved = judge_fleet(replace(CALM, demand=work(41, 0), supply=NOBODY))
     assert headline([("a", calm)]) is None
     assert headline([("a", calm), ("b", lost), ("c", unserved)]) == ("c", unserved)
