@@ -53,9 +53,7 @@ def sight(spec: SourceSpec, state: SourceState, now: datetime) -> Sight:
         return Sight(spec.name, spec.title, False, state.as_of, None, spec.limit_s, None, reason, "", failing)
     age_s = max(age_s, 0.0)
     if age_s <= spec.limit_s:
-        return Sight(
-            spec.name, spec.title, True, state.as_of, age_s, spec.limit_s, None, "", state.remedy, failing
-        )
+        return Sight(spec.name, spec.title, True, state.as_of, age_s, spec.limit_s, None, "", state.remedy, failing)
     since = state.as_of + timedelta(seconds=spec.limit_s)
     reason = state.error or "nobody has polled it: the console's workers or beat are behind"
     return Sight(spec.name, spec.title, False, state.as_of, age_s, spec.limit_s, since, reason, state.remedy, failing)

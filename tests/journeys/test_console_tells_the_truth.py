@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -32,9 +33,7 @@ def sources(sandbox: Sandbox) -> dict[str, bool]:
 @pytest.fixture
 def pages(sandbox: Sandbox) -> Iterator[httpx.Client]:
     """A signed-in browser, as far as pages go."""
-    password = next(
-        line.split("password ")[1].split()[0] for line in sandbox.output.splitlines() if "Sign in as" in line
-    )
+    password = json.loads((sandbox.home / "secrets.json").read_text())["sign_in"]
     with httpx.Client(base_url=sandbox.url, timeout=20, follow_redirects=True) as client:
         form = client.get("/accounts/login/")
         token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)

@@ -4,26 +4,24 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Source',
+            name="Source",
             fields=[
-                ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('as_of', models.DateTimeField(null=True)),
-                ('attempted_at', models.DateTimeField(null=True)),
-                ('failing_since', models.DateTimeField(null=True)),
-                ('error', models.TextField(blank=True, default='')),
-                ('error_code', models.CharField(blank=True, default='', max_length=30)),
-                ('remedy', models.TextField(blank=True, default='')),
-                ('took_s', models.FloatField(null=True)),
-                ('failures', models.PositiveIntegerField(default=0)),
-                ('leased_until', models.DateTimeField(null=True)),
+                ("name", models.CharField(max_length=100, primary_key=True, serialize=False)),
+                ("as_of", models.DateTimeField(null=True)),
+                ("attempted_at", models.DateTimeField(null=True)),
+                ("failing_since", models.DateTimeField(null=True)),
+                ("error", models.TextField(blank=True, default="")),
+                ("error_code", models.CharField(blank=True, default="", max_length=30)),
+                ("remedy", models.TextField(blank=True, default="")),
+                ("took_s", models.FloatField(null=True)),
+                ("failures", models.PositiveIntegerField(default=0)),
+                ("leased_until", models.DateTimeField(null=True)),
             ],
         ),
     ]
