@@ -14,6 +14,7 @@ OTHER: dict[str, tuple[str, float]] = {
     "fleets.judge": ("console.fleets.tasks.judge", 2),
     "fleets.record": ("console.fleets.tasks.record_history", 15),
     "fleets.forget": ("console.fleets.tasks.forget", 3600),
+    "deploys.predict": ("console.deploys.tasks.predict", 10),
     "overview.judge": ("console.overview.tasks.judge", 2),
     "accounts.sweep": ("console.accounts.tasks.sweep", 3600),
 }
