@@ -265,7 +265,7 @@ def _emptying(drain: Drain, seen: Seen, now: datetime) -> Next:
     notes: tuple[str, ...] = ()
     if drain.phase is Phase.QUIESCING:
         drain = _to(drain, Phase.DRAINING, now)
-        notes = (f"{drain.node} consumes nothing any more; {len(seen.active)} tasks to finish.",)
+        notes = (f"{drain.node} consumes nothing any more; {count(len(seen.active), 'task')} to finish.",)
     settled = drain.cancelled_at is None or (now - drain.cancelled_at).total_seconds() >= SETTLE_S
     empty = not seen.active and seen.reserved == 0 and seen.running == () and settled
     if not empty:
@@ -279,7 +279,7 @@ def _emptying(drain: Drain, seen: Seen, now: datetime) -> Next:
 
 def _waits(seen: Seen) -> str:
     if seen.active:
-        return f"{len(seen.active)} tasks to finish"
+        return f"{count(len(seen.active), 'task')} to finish"
     if seen.reserved is None:
         return "what it has fetched can't be seen"
     if seen.reserved:
