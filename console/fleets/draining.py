@@ -22,7 +22,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from console.lib.words import duration
+from console.lib.words import count, duration
 
 SETTLE_S = 3.0
 LOOKS = 3
