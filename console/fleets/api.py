@@ -22,7 +22,7 @@ from console.fleets.rules import State
 from console.fleets.workers import WorkerRow, ordered, worker_rows
 from console.lib.api import Change, Remembered, not_found
 from console.lib.status import Status
-from console.operations.schemas import OperationOut, submitted
+from console.operations.schemas import OperationOut, PlanOut, planned, submitted
 
 router = Router(tags=["fleets"])
 
@@ -54,7 +54,8 @@ class FleetOut(Remembered):
 
     `outstanding` task instances are queued and `running` run, by Airflow's own count (`exact` false: at least that
     many). `depth` are the broker's messages. `slots` are those of the workers in service. `desired` is the Auto Scaling
-    Group's, `baseline` and `max` are declared; for a queue that nobody declared there are none.
+    Group's, and so are `baseline` (its minimum, the declared one while that is 0) and `max`; for a queue that nobody
+    declared there are none.
     """
 
     queue: str
@@ -137,39 +138,81 @@ def workers(
     return [_worker(row, now) for row in worker_rows(ordered(rows, "worker")[offset : offset + limit], queue, sights)]
 
 
-class DrainIn(Change):
-    """Workers by node, instance or host name. `replace`: their group launches others; else it gets smaller by them."""
+class DrainWhat(Schema):
+    """Workers by node, instance or host name. `replace`: their group launches others; else it gets smaller by them.
+
+    `on_deadline`: `wait` asks a person where work is left at the deadline, `stop` ends the worker with its work.
+    `override_last`: also the queue's last worker in service.
+    """
 
     workers: list[str]
     deadline_s: float | None = None
     on_deadline: Literal["wait", "stop"] = "wait"
     replace: bool = False
     override_last: bool = False
-    plan: str | None = None
 
 
-class ResizeIn(Change):
-    """The group's sizes; what is left out stays. Scaling in happens by drains only."""
+class ResizeWhat(Schema):
+    """The group's sizes; what is left out stays. Scaling in happens by drains only, `deadline_s` for each."""
 
     baseline: StrictInt | None = None
     max: StrictInt | None = None
     desired: StrictInt | None = None
     autoscaling: Literal["on", "off"] | None = None
+    deadline_s: float | None = None
+    on_deadline: Literal["wait", "stop"] = "wait"
+    override_last: bool = False
+
+
+class Planned(Change):
+    """`plan`: the id of the plan that was shown; refused when it has changed. `confirm`: the plan's word, if any."""
+
     plan: str | None = None
+    confirm: str | None = None
+
+
+class DrainIn(DrainWhat, Planned):
+    pass
+
+
+class ResizeIn(ResizeWhat, Planned):
+    pass
+
+
+class ResizeQuery(ResizeWhat):
+    """In an address every number is text."""
+
+    baseline: int | None = None  # type: ignore[assignment]
+    max: int | None = None  # type: ignore[assignment]
+    desired: int | None = None  # type: ignore[assignment]
 
 
 @router.post("/{path:queue}/drain", response={202: OperationOut}, auth=operator, summary="Take workers out of service")
 def drain(request: HttpRequest, queue: str, body: DrainIn) -> Answer[dict[str, Any]]:
+    return _submitted(request, "drain", queue, body)
+
+
+@router.get("/{path:queue}/drain/plan", response=PlanOut, summary="What that drain would do")
+def drain_plan(request: HttpRequest, queue: str, what: Query[DrainWhat]) -> dict[str, Any]:
     _known(queue, timezone.now())
-    sent = {"queue": queue} | body.model_dump(exclude={"reason", "plan"}, exclude_none=True)
-    return submitted(request, "drain", sent, reason=body.reason, plan=body.plan)
+    return planned("drain", {"queue": queue} | what.model_dump(exclude_none=True))
+
+
+@router.get("/{path:queue}/resize/plan", response=PlanOut, summary="What that resize would do")
+def resize_plan(request: HttpRequest, queue: str, what: Query[ResizeQuery]) -> dict[str, Any]:
+    _known(queue, timezone.now())
+    return planned("resize", {"queue": queue} | what.model_dump(exclude_none=True))
 
 
 @router.patch("/{path:queue}", response={202: OperationOut}, auth=operator, summary="Change the size of a fleet")
 def resize(request: HttpRequest, queue: str, body: ResizeIn) -> Answer[dict[str, Any]]:
+    return _submitted(request, "resize", queue, body)
+
+
+def _submitted(request: HttpRequest, kind: str, queue: str, body: DrainIn | ResizeIn) -> Answer[dict[str, Any]]:
     _known(queue, timezone.now())
-    sent = {"queue": queue} | body.model_dump(exclude={"reason", "plan"}, exclude_none=True)
-    return submitted(request, "resize", sent, reason=body.reason, plan=body.plan)
+    sent = {"queue": queue} | body.model_dump(exclude={"reason", "plan", "confirm"}, exclude_none=True)
+    return submitted(request, kind, sent, reason=body.reason, plan=body.plan, confirm=body.confirm)
 
 
 @router.get("/{path:queue}", response=FleetOut, summary="One queue")

@@ -129,14 +129,14 @@ def bounds_of(queue: str, groups: Mapping[str, GroupSnapshot], sights: Sights) -
     fleet = declaration().fleet(queue)
     if fleet is None:
         return Bounds()
-    group = groups.get(fleet.group)
-    seen = sights.compute.seen and group is not None
+    group = groups.get(fleet.group) if sights.compute.seen else None
+    # A resize sets the group's own limits: these count. A minimum of 0 says nothing, the declared baseline stands.
     return Bounds(
-        baseline=fleet.baseline,
-        desired=group.desired if seen and group else None,
-        maximum=fleet.max,
+        baseline=(group.minimum if group else None) or fleet.baseline,
+        desired=group.desired if group else None,
+        maximum=fleet.max if group is None or group.maximum is None else group.maximum,
         group=fleet.group,
-        missing=bool(seen and group and not group.present),
+        missing=bool(group and not group.present),
     )
 
 

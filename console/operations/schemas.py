@@ -6,10 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
+from django.utils import timezone
 from ninja import Schema, Status
 
 from console.accounts.actor import actor_of
 from console.lib.api import Problem
+from console.operations import kinds
 from console.operations.kinds import Invalid
 from console.operations.models import Operation
 from console.operations.pages import title_of, url_of
@@ -45,6 +47,31 @@ class QuestionOut(Schema):
 
     text: str
     choices: list[dict[str, str]]
+
+
+class CheckOut(Schema):
+    """`ok` null: it can't be seen now. A `blocking` one that is not ok refuses the submit."""
+
+    text: str
+    ok: bool | None
+    blocking: bool
+
+
+class PlanOut(Schema):
+    """What an operation would do now. Send `id` as `plan` to have exactly this done, or be told that it changed.
+
+    `refused`: why it would be refused as things are. `confirm`: the word that must be sent along, if any.
+    """
+
+    id: str
+    kind: str
+    target: str
+    parameters: dict[str, Any]
+    checks: list[CheckOut]
+    touches: list[str]
+    at_risk: list[str]
+    refused: list[str]
+    confirm: str | None
 
 
 class OperationBrief(Schema):
@@ -101,6 +128,19 @@ def whole(operation: Operation) -> dict[str, Any]:
         "parameters": operation.parameters,
         "steps": [{field: getattr(step, field) for field in StepOut.model_fields} for step in steps],
         "notes": [{"at": note.at, "level": note.level, "text": note.text} for note in notes],
+    }
+
+
+def planned(kind: str, sent: dict[str, Any]) -> dict[str, Any]:
+    """The plan of what was sent, for an API call that changes nothing; 422 as problem+json."""
+    found = kinds.get(kind)
+    try:
+        plan = found.plan(found.clean(sent), timezone.now())
+    except Invalid as error:
+        raise as_problem(error) from error
+    return {field: getattr(plan, field) for field in PlanOut.model_fields if field not in ("checks", "refused")} | {
+        "checks": [{"text": each.text, "ok": each.ok, "blocking": each.blocking} for each in plan.checks],
+        "refused": list(plan.refusals),
     }
 
 
