@@ -7,7 +7,7 @@ import importlib
 import os
 import time
 
-NAMES = ("watcher", "pages")
+NAMES = ("watcher", "pages", "flower")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -42,15 +43,16 @@ def start_services() -> None:
 class Process:
     """A program under measurement: its CPU and memory, and its end."""
 
-    def __init__(self, *command: str, **env: str) -> None:
+    def __init__(self, *command: str, python: str = sys.executable, **env: str) -> None:
+        self.said = tempfile.TemporaryFile()  # noqa: SIM115 - its log: a pipe that nobody reads would stop it
         self.child = subprocess.Popen(
-            [sys.executable, *command],
-            cwd=ROOT,
-            env=os.environ | env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            [python, *command], cwd=ROOT, env=os.environ | env, stdout=subprocess.DEVNULL, stderr=self.said
         )
         atexit.register(self.stop)
+
+    def last_words(self) -> str:
+        self.said.seek(0)
+        return self.said.read()[-1500:].decode(errors="replace")
 
     def cpu_s(self) -> float:
         fields = Path(f"/proc/{self.child.pid}/stat").read_text().rpartition(")")[2].split()
@@ -86,6 +88,17 @@ def until(true: Callable[[], Any], timeout_s: float = 30.0, every_s: float = 0.1
             raise TimeoutError(f"not within {timeout_s} s")
         time.sleep(every_s)
     return time.monotonic() - began_s
+
+
+def started(process: Process, true: Callable[[], Any], timeout_s: float = 120.0) -> None:
+    """Wait until a program answers; show what it said when it does not."""
+    try:
+        until(lambda: true() or process.child.poll() is not None, timeout_s)
+    except TimeoutError:
+        print(process.last_words(), file=sys.stderr)
+        raise
+    if process.child.poll() is not None:
+        raise SystemExit(f"it ended by itself: {process.last_words()}")
 
 
 def percentile(values: Sequence[float], part: float) -> float:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import httpx
 
-from tests.bench.harness import Process, p50, percentile, table, until
+from tests.bench.harness import Process, p50, percentile, started, table
 from tests.services import free_port
 
 PATHS = (
@@ -30,7 +30,7 @@ def run(*, sizes: Sequence[int], seconds: float) -> None:
     port = free_port()
     server = Process("-m", "uvicorn", "console.asgi:application", "--port", str(port), "--no-access-log")
     base = f"http://127.0.0.1:{port}"
-    until(lambda: _answers(base), 60)
+    started(server, lambda: _answers(base))
     headers = {"Authorization": f"Bearer {_token()}", "Cookie": _session(), "Accept-Encoding": "gzip"}
     found: dict[str, dict[int, tuple[float, ...]]] = {path: {} for path in PATHS}
     for size in sizes:
