@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -223,15 +224,16 @@ async def _run(site: Site, say: Progress, with_console: bool) -> int:
     signals = 0
     loop = asyncio.get_running_loop()
 
-    def on_signal() -> None:
+    def on_signal(number: int) -> None:
         nonlocal signals
         signals += 1
+        say(f"{signal.Signals(number).name}: stopping …")
         stopped.set()
         if signals > 1:  # asked twice: at once
             reaper.end(site.home.root, grace_s=0)
 
     for number in stop_signals():
-        loop.add_signal_handler(number, on_signal)
+        loop.add_signal_handler(number, on_signal, number)
     server = await supervisor.serve()
     start = asyncio.create_task(Start(site, supervisor, say).everything(with_console))
     waiting = asyncio.create_task(stopped.wait())
@@ -254,7 +256,6 @@ async def _run(site: Site, say: Progress, with_console: bool) -> int:
         print(f"The sandbox could not be started: {first(group)}", file=sys.stderr, flush=True)
     finally:
         start.cancel()
-        say("Stopping …")
         await supervisor.stop_all()
         with contextlib.suppress(asyncio.CancelledError, Exception):
             await start
