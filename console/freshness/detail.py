@@ -39,6 +39,7 @@ class Node:
     status: Status
     text: str
     edge_s: float | None  # delay on the way to the next stop; None: unknown, or the last stop
+    held_up: bool = False  # it is on that way that rows are late
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) ->
         view=view,
         every_s=REPLICATION.interval_s,
         heading=_heading(row),
-        nodes=_nodes(table, view, task, origin),
+        nodes=_nodes(table, row, view, task, origin),
         stamps=_stamps(table, view, origin),
         task=task,
         origin=origin_row(origin, view) if origin else None,
@@ -170,7 +171,9 @@ def _heading(row: TableRow) -> str:
     return f"{row.short} is at most {duration(row.lag_s)} behind"
 
 
-def _nodes(table: TableSnapshot, view: View, task: TaskRow | None, origin: OriginSnapshot | None) -> tuple[Node, ...]:
+def _nodes(
+    table: TableSnapshot, row: TableRow, view: View, task: TaskRow | None, origin: OriginSnapshot | None
+) -> tuple[Node, ...]:
     source = origin_row(origin, view) if origin else None
     source_seen = source is not None and source.status == Status.HEALTHY
     status, text = _side(table.origin_found, table.origin_newest_at, source_seen)
@@ -184,7 +187,9 @@ def _nodes(table: TableSnapshot, view: View, task: TaskRow | None, origin: Origi
     else:
         running = task.word == RUNNING and applied_s is not None
         said = f"latency {duration(applied_s)}" if running else task.word
-        nodes.append(Node("DMS task", task.name, task.status, said, apply_s))
+        unseen = row.lag_s is not None and row.lag_s > (applied_s or 0.0)  # rows are missing that DMS does not speak of
+        held_up = row.status == Status.FAILING and (unseen or (apply_s or 0.0) > (read_s or 0.0))
+        nodes.append(Node("DMS task", task.name, task.status, said, row.lag_s if unseen else apply_s, held_up))
     status, text = _side(table.arrived_found, table.arrived_newest_at, view.warehouse.seen)
     nodes.append(Node("Warehouse", table.warehouse, status, text, None))
     return tuple(nodes)

@@ -117,10 +117,10 @@ def test_a_tables_page_shows_the_way_of_a_row_and_what_each_side_has(now: dateti
     assert table is not None
     page = table_page(now, table, {"range": "24h"})
     assert page.heading == "public.orders is at most 14\N{NO-BREAK SPACE}min behind"
-    assert [(node.kind, node.name, node.edge_s) for node in page.nodes] == [
-        ("Source", "shop", 1.0),
-        ("DMS task", "shop-cdc", 1.0),
-        ("Warehouse", "public.orders", None),
+    assert [(node.kind, node.name, node.edge_s, node.held_up) for node in page.nodes] == [
+        ("Source", "shop", 1.0, False),
+        ("DMS task", "shop-cdc", 14 * 60, True),  # DMS tells of 2 s, the newest stamps of 14 min
+        ("Warehouse", "public.orders", None, False),
     ]
     assert [stamp.newest_at for stamp in page.stamps] == [now, now - timedelta(minutes=14)]
     assert [(change.word, change.waiting) for change in page.changes] == [
