@@ -182,9 +182,9 @@ class ResizeIn(ResizeWhat, Planned):
 class ResizeQuery(ResizeWhat):
     """In an address every number is text."""
 
-    baseline: int | None = None  # type: ignore[assignment]
-    max: int | None = None  # type: ignore[assignment]
-    desired: int | None = None  # type: ignore[assignment]
+    baseline: int | None = None
+    max: int | None = None
+    desired: int | None = None
 
 
 @router.post("/{path:queue}/drain", response={202: OperationOut}, auth=operator, summary="Take workers out of service")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
+from selenium.common.exceptions import StaleElementReferenceException
 from selenium.webdriver.common.by import By
 from selenium.webdriver.remote.webdriver import WebDriver
 from selenium.webdriver.remote.webelement import WebElement
@@ -75,7 +77,9 @@ class Page:
         """Wait for a truth; fails with the last answer."""
         deadline = time.monotonic() + timeout_s
         while True:
-            answer = check()
+            answer = None
+            with suppress(StaleElementReferenceException):  # the page was refreshed while it was looked at: look again
+                answer = check()
             if answer:
                 return answer
             if time.monotonic() > deadline:
