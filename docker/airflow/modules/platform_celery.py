@@ -8,7 +8,7 @@ import gc
 from importlib import import_module
 
 from airflow.providers.celery.executors.default_celery import DEFAULT_CELERY_CONFIG
-from celery.signals import worker_init
+from celery.signals import worker_before_create_process, worker_init, worker_ready
 
 CELERY_CONFIG = {
     **DEFAULT_CELERY_CONFIG,
@@ -49,5 +49,16 @@ def import_what_tasks_need(**_):
             import_module(name)
         except ImportError:
             pass  # another version of Airflow has it elsewhere: then the task imports it
+    # The collector must not touch, and thereby copy, what is shared. Airflow's provider freezes before the pool starts
+    # and unfreezes when the worker is ready: from then on the first full collection would copy everything.
+    from airflow.providers.celery.executors import celery_executor_utils as provider
+
+    worker_ready.disconnect(getattr(provider, "on_celery_worker_ready", None))
     gc.collect()
-    gc.freeze()  # the collector must not touch, and thereby copy, what is shared
+    gc.freeze()
+
+
+@worker_before_create_process.connect
+def freeze_again(**_):
+    """Celery collects before it forks: what the worker has made since must be frozen too."""
+    gc.freeze()
