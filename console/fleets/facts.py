@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cached_property
 
 from console.fleets.models import GroupSnapshot, QueueSnapshot
 from console.fleets.sources import FLEET_SOURCES, JUDGED
@@ -50,12 +51,12 @@ class Sights:
             judged=found[JUDGED.name],
         )
 
-    @property
+    @cached_property
     def alive(self) -> Sight:
         """Where signs of life come from: heartbeats, or the answers where only they can be seen."""
         return self.heartbeats if self.heartbeats.seen or not self.answers.seen else self.answers
 
-    @property
+    @cached_property
     def hidden_workers(self) -> tuple[Sight, ...]:
         """What is missing to say anything of the workers: signs of life first, then the judgement of them."""
         return (self.alive,) if not self.alive.seen else () if self.judged.seen else (self.judged,)
@@ -64,6 +65,16 @@ class Sights:
     def workers_blind(self) -> str:
         """Why nothing can be said of the workers; "" when it can."""
         return why_blind(*self.hidden_workers)
+
+    @cached_property
+    def blind(self) -> Blind:
+        """Why each kind of figure can't be seen."""
+        return Blind(
+            work=why_blind(self.tasks),
+            workers=self.workers_blind,
+            both=why_blind(self.tasks, *self.hidden_workers),
+            bounds=why_blind(self.compute),
+        )
 
     @property
     def workers_seen(self) -> bool:
@@ -150,10 +161,5 @@ def fleet_facts(row: QueueSnapshot, groups: Mapping[str, GroupSnapshot], sights:
         demand=demand_of(row, sights),
         supply=supply_of(row, sights),
         bounds=bounds_of(row.queue, groups, sights),
-        blind=Blind(
-            work=why_blind(sights.tasks),
-            workers=sights.workers_blind,
-            both=why_blind(sights.tasks, *sights.hidden_workers),
-            bounds=why_blind(sights.compute) if declared else "",
-        ),
+        blind=sights.blind if declared else replace(sights.blind, bounds=""),
     )

@@ -21,7 +21,7 @@ from console.fleets.names import address_of, host_key, host_of, instance_of, nod
 from console.fleets.rules import Evidence, InstanceSeen, Judged, State, View, Waiting, judge_worker, to_archive
 from console.fleets.verdicts import judge_fleet
 from console.live.changes import publish
-from console.platform.declared import declaration
+from console.platform.declared import FleetDeclared, declaration
 
 _WORKER_COLUMNS = {
     "instance_id": "text",
@@ -88,7 +88,7 @@ def _load(now: datetime) -> _Known:
             blind_because=why_blind(sights.alive),
         ),
         sights=sights,
-        queues=QueueSnapshot.objects.in_bulk(),
+        queues={row.queue: row for row in QueueSnapshot.objects.filter(_worth_judging(fleets))},
         groups=GroupSnapshot.objects.in_bulk(),
         queue_of_group={fleet.group: fleet.queue for fleet in fleets},
         slots_of_queue={fleet.queue: fleet.concurrency for fleet in fleets},
@@ -99,6 +99,14 @@ def _load(now: datetime) -> _Known:
         if instance.private_ip and instance.gone_at is None:
             known.by_address[instance.private_ip] = instance
     return known
+
+
+def _worth_judging(fleets: Sequence[FleetDeclared]) -> Q:
+    """Queues that have, or had, work, workers or a verdict: of ten thousand idle ones there is nothing to say."""
+    found = Q(queue__in=[fleet.queue for fleet in fleets]) | Q(rank__gt=1) | Q(mismatch_since__isnull=False)
+    for name in ("queued", "running", "depth", *_COUNTS):
+        found |= Q(**{f"{name}__gt": 0})
+    return found
 
 
 def _instance(worker: Worker, known: _Known) -> Instance | None:
@@ -221,6 +229,7 @@ def _judge_queues(workers: Iterable[Worker], known: _Known) -> bool:
                 counts["active"] += worker.active or 0
                 counts["reserved"] += worker.reserved or 0
     wanted = supply.keys() | known.slots_of_queue.keys()
+    known.queues |= QueueSnapshot.objects.in_bulk(list(wanted - known.queues.keys()))
     names = sorted(wanted - known.queues.keys())
     new = [QueueSnapshot(queue=name, first_seen_at=known.now, seen_at=known.now) for name in names]
     QueueSnapshot.objects.bulk_create(new, ignore_conflicts=True)
@@ -228,13 +237,11 @@ def _judge_queues(workers: Iterable[Worker], known: _Known) -> bool:
         known.queues[row.queue] = row
     changed = [fields for row in known.queues.values() if (fields := _judge_queue(row, supply[row.queue], known))]
     sql.update_rows("fleets_queuesnapshot", "queue", _QUEUE_COLUMNS, changed)
-    forgotten = [
-        row.queue
-        for row in known.queues.values()
-        if known.now - row.seen_at > FORGET_QUEUE and row.queue not in known.slots_of_queue and not supply[row.queue]
-    ]
-    if forgotten and known.sights.tasks.seen:
-        QueueSnapshot.objects.filter(queue__in=forgotten).exclude(queued__gt=0).exclude(running__gt=0).delete()
+    if known.sights.tasks.seen:
+        idle = QueueSnapshot.objects.filter(seen_at__lt=known.now - FORGET_QUEUE).exclude(queue__in=wanted)
+        forgotten = list(idle.exclude(queued__gt=0).exclude(running__gt=0).values_list("queue", flat=True)[:1000])
+        if forgotten:
+            QueueSnapshot.objects.filter(queue__in=forgotten).delete()
     return bool(changed)
 
 
