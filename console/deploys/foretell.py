@@ -22,6 +22,7 @@ from console.platform.sources import TASKS
 
 BOOT_S = 60.0
 """How long a new worker takes where none has been seen to start yet."""
+SLOWEST_BOOT_S = 1800.0
 ENOUGH_RUNS = 5
 ASKED_AT_ONCE = 8
 ASK_AGAIN = timedelta(hours=6)
@@ -148,7 +149,8 @@ def boot_seconds(queues: Iterable[str], now: datetime) -> dict[str, float]:
     took: dict[str, list[float]] = defaultdict(list)
     for queue, instance, seen_at in rows:
         launched_at = machines[instance].launched_at if instance in machines else None
-        if launched_at is not None and seen_at > launched_at:
+        # Much later it was not its start that was seen, but this console's.
+        if launched_at is not None and launched_at < seen_at < launched_at + timedelta(seconds=SLOWEST_BOOT_S):
             took[queue].append((seen_at - launched_at).total_seconds())
     return {queue: median(values[:20]) for queue, values in took.items()}
 

@@ -10,7 +10,7 @@ from console.deploys import memory, rules
 from console.deploys.state import Deploy
 from console.fleets import hands
 from console.fleets.actions import ACTIONS
-from console.fleets.drain_kind import DEADLINE_S, at_deadline, choice, number, visible
+from console.fleets.drain_kind import DEADLINE_S, ORDERS, at_deadline, choice, number, visible
 from console.fleets.looking_at_fleets import look_at_fleet
 from console.fleets.members import FleetSeen
 from console.fleets.models import GroupSnapshot, Instance, Worker
@@ -149,5 +149,5 @@ KIND: Kind[Deploy, dict[str, FleetSeen]] = Kind(
     decide=rules.decide,
     actions=ACTIONS,
     can_pause=True,
-    orders=frozenset({"undrain"}),
+    orders=ORDERS,
 )

@@ -25,6 +25,8 @@ from console.platform.rules import Sight
 from console.platform.sources import COMPUTE, TASKS, WORKERS
 
 DEADLINE_S = 3600.0
+ORDERS = frozenset({"wait", "undrain", "force"})
+"""What may be ordered of a worker by its name at any time; without a name only where a person is asked."""
 MOST = 200
 TASKS_SHOWN = 50
 
@@ -202,5 +204,5 @@ KIND: Kind[Crew, DrainSeen] = Kind(
     decide=drain_rules.decide,
     actions=ACTIONS,
     can_pause=True,
-    orders=frozenset({"undrain"}),
+    orders=ORDERS,
 )

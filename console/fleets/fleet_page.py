@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from django.db.models import F
 
+from console.fleets import hands
 from console.fleets.charts import DEFAULT_RANGE, LEGEND, RANGES
 from console.fleets.facts import Sights
 from console.fleets.figures import Fleet, fleet_of, fleet_url
@@ -18,6 +19,7 @@ from console.fleets.workers import COLUMNS, ORDERS, TABS, WorkerRow, counted, or
 from console.lib import listing
 from console.lib.listing import Column, Listing, Pager, Tab
 from console.lib.words import count, duration, listed
+from console.operations.pages import url_of
 from console.platform.declared import declaration
 
 PAGE = 50
@@ -48,6 +50,14 @@ class WaitingTask:
     waited_s: float | None
 
 
+class Busy(NamedTuple):
+    """An operation in whose hands something is."""
+
+    id: int
+    kind: str
+    url: str
+
+
 @dataclass(frozen=True)
 class FleetPage:
     """One queue: its figures, its chart, what waits, its workers."""
@@ -71,7 +81,19 @@ class FleetPage:
     releases: tuple[tuple[str, int], ...]
     reserved: int | None
     sights: Sights
+    busy: Mapping[str, Busy]  # by instance
+    fleet_busy: Busy | None  # the operation that works on the whole fleet
     legend: tuple[tuple[int, str, str], ...] = LEGEND
+
+    @property
+    def rows(self) -> tuple[tuple[WorkerRow, Busy | None], ...]:
+        """Each worker, and the operation whose hands are on it."""
+        return tuple((worker, self.busy.get(worker.instance_id)) for worker in self.workers)
+
+    @property
+    def declared(self) -> str:
+        fleet = declaration().fleet(self.fleet.queue)
+        return f"baseline {fleet.baseline}, max {fleet.max}" if fleet else ""
 
     @property
     def more_waiting(self) -> int:
@@ -87,7 +109,7 @@ class FleetPage:
         size = f"{group.minimum} to {group.maximum}" if group and seen else None
         return (
             ("Group", self.fleet.group, ""),
-            ("Declared", f"baseline {self.fleet.baseline}, max {self.fleet.maximum}", ""),
+            ("Declared", self.declared, ""),
             ("Its own size", size, "as the group is set"),
             ("Desired", self.fleet.desired, ""),
             ("Release", (group.version or "not told") if group and seen else None, "launched next"),
@@ -108,7 +130,7 @@ def find_queue(queue: str, now: datetime) -> QueueSnapshot:
 
 
 def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage:
-    """Ten queries, however many workers there are. Raises Unknown."""
+    """Eleven queries, however many workers there are. Raises Unknown."""
     row = find_queue(queue, now)
     sights = Sights.at(now)
     groups = GroupSnapshot.objects.in_bulk()
@@ -126,6 +148,10 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
     rows = ordered(matching if chosen is None else matching.filter(state__in=chosen), wanted.sort)
     range_ = query.get("range", "") if query.get("range", "") in RANGES else DEFAULT_RANGE
     here = wanted.address()
+    workers = worker_rows(rows[pager.start : pager.start + PAGE], queue, sights)
+    names = {f"worker:{worker.instance_id}": worker.instance_id for worker in workers if worker.instance_id}
+    held = hands.holders([*names, hands.fleet_target(queue)])
+    busy = {name: Busy(operation.pk, operation.kind, url_of(operation)) for name, operation in held.items()}
     return FleetPage(
         now=now,
         fleet=fleet,
@@ -135,7 +161,9 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
         range=range_,
         ranges=tuple(Range(key, _with_range(here, key), key == range_) for key in RANGES),
         waiting=_waiting(queue, sights),
-        workers=worker_rows(rows[pager.start : pager.start + PAGE], queue, sights),
+        workers=workers,
+        busy={names[name]: one for name, one in busy.items() if name in names},
+        fleet_busy=busy.get(hands.fleet_target(queue)),
         total=total,
         known=known,
         pager=replace(

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from console.fleets import hands, resize_rules
 from console.fleets.actions import ACTIONS
-from console.fleets.drain_kind import DEADLINE_S, at_deadline, choice, number, visible
+from console.fleets.drain_kind import DEADLINE_S, ORDERS, at_deadline, choice, number, visible
 from console.fleets.looking_at_fleets import look_at_fleet
 from console.fleets.members import FleetSeen
 from console.fleets.models import GroupSnapshot
@@ -145,5 +145,5 @@ KIND: Kind[Resize, FleetSeen] = Kind(
     decide=resize_rules.decide,
     actions=ACTIONS,
     can_pause=True,
-    orders=frozenset({"undrain"}),
+    orders=ORDERS,
 )

@@ -36,11 +36,15 @@ def operation(request: HttpRequest, pk: int) -> HttpResponse:
 @require_POST
 @require_role("operator")
 def order(request: HttpRequest, pk: int) -> HttpResponse:
-    """`word`: pause, resume, abort, or one of the choices of its question."""
+    """`word`: pause, resume, abort, or one of the choices of its question. `force` is confirmed by the name it ends."""
     found = get_object_or_404(Operation, pk=pk)
     word = request.POST.get("word", "")
     reason = request.POST.get("reason", "")
     by = actor_of(request)
+    name = request.POST.get("instance_id", "") or found.target
+    if word == "force" and request.POST.get("confirm", "").strip() != name:
+        messages.error(request, f"Nothing was forced: type {name} to confirm.")
+        return redirect(url_of(found))
     try:
         if word in ("pause", "resume", "abort"):
             give_order(pk, word, reason=reason, by=by)
