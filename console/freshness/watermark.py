@@ -79,7 +79,7 @@ class TaskTrack:
     why nothing is proven until an operator attests to the source's state or reloads.
     """
 
-    epoch: int | None = None
+    epoch: int = 1  # the first of a source; a later one counts only once somebody attests to it
     run: str | None = None
     left: int | None = None  # that beat's number, until it changes
     seen: tuple[Beat, ...] = ()
@@ -101,7 +101,7 @@ def hold_back(overlap: int) -> int:
 
 def see_source(track: TaskTrack, beat: Beat) -> TaskTrack:
     """Take notice of the row at the source itself: one that went back was restored, or its newest part was lost."""
-    if track.unsettled or track.epoch is None:
+    if track.unsettled:
         return track
     if beat.epoch != track.epoch:
         return _unsettled(track, f"the source began epoch {beat.epoch} (was {track.epoch})")
@@ -117,8 +117,6 @@ def see(track: TaskTrack, beat: Beat | None, run: str, *, overlap: int = 0) -> T
     """
     if beat is None or track.unsettled:
         return track
-    if track.epoch is None:
-        track = TaskTrack(epoch=beat.epoch, source_seq=track.source_seq)
     if beat.epoch != track.epoch:
         return _unsettled(track, f"the warehouse shows epoch {beat.epoch} of the source (was {track.epoch})")
     back_s = 0.0 if track.newest_at is None else _s(track.newest_at, beat.beat_at)

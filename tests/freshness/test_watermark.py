@@ -149,6 +149,11 @@ def test_a_new_epoch_freezes_until_an_operator_attests() -> None:
     assert (fresh.epoch, fresh.commit_at, fresh.unsettled) == (2, at(60), "")
 
 
+def test_a_console_that_knows_of_no_failover_does_not_take_a_later_epoch_for_the_first() -> None:
+    assert follow(beat(1, epoch=2)).unsettled
+    assert see_source(TaskTrack(), beat(1, epoch=2)).unsettled
+
+
 def test_a_source_that_goes_back_without_saying_so_freezes_too() -> None:
     track = see_source(follow(beat(1), beat(2), beat(3)), beat(9))
     assert "went back from 9 to 7" in see_source(track, beat(7)).unsettled
