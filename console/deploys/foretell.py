@@ -38,7 +38,7 @@ def waiting_of(rollout: Rollout) -> list[str]:
 
 
 def update(operation: Operation, now: datetime) -> None:
-    """Predict anew, while Airflow's tasks can be seen; and note what has ended. Seven queries, however many workers."""
+    """Predict anew, while Airflow's tasks can be seen; and note what has ended. Eight queries, however many workers."""
     deploy = memory.load(operation.memory, operation.memory_version)
     if not deploy.planned:
         return

@@ -19,7 +19,8 @@ class Names(forms.Field):
     widget = forms.MultipleHiddenInput
 
     def clean(self, value: Any) -> list[str]:
-        return [str(name)[:200] for name in super().clean(value) or []][:500]
+        names = [str(name).strip()[:200] for name in value or []][:500]
+        return list(super().clean([name for name in names if name]))
 
 
 class DrainForm(forms.Form):
