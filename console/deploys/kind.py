@@ -150,4 +150,6 @@ KIND: Kind[Deploy, dict[str, FleetSeen]] = Kind(
     actions=ACTIONS,
     can_pause=True,
     orders=ORDERS,
+    topics=("deploys", "fleets"),
+    mark="deploy",
 )

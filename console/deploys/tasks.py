@@ -9,6 +9,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from console.deploys import foretell
+from console.live import publish
 from console.operations.models import Operation
 from console.operations.rules import ACTIVE
 from console.platform import connect
@@ -22,3 +23,4 @@ def predict() -> None:
     for operation in Operation.objects.filter(Q(state__in=ACTIVE) | just_ended, kind="deploy").distinct():
         foretell.learn(connect.airflow(), foretell.unknown_pairs(operation, now), now)
         foretell.update(operation, now)
+        publish("deploys")

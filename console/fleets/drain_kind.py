@@ -205,4 +205,5 @@ KIND: Kind[Crew, DrainSeen] = Kind(
     actions=ACTIONS,
     can_pause=True,
     orders=ORDERS,
+    topics=("fleets",),
 )

@@ -146,4 +146,5 @@ KIND: Kind[Resize, FleetSeen] = Kind(
     actions=ACTIONS,
     can_pause=True,
     orders=ORDERS,
+    topics=("fleets",),
 )

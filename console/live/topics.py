@@ -5,6 +5,7 @@ from __future__ import annotations
 TOPICS = frozenset({"scheduler", "fleets", "deploys", "freshness", "pools", "datastores", "incidents", "operations"})
 _FED_BY = {
     "airflow.scheduler": ("scheduler",),
+    "agents": ("scheduler",),
     "airflow.tasks": ("fleets",),
     "airflow.pools": ("pools",),
     "broker": ("fleets",),

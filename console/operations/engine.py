@@ -21,6 +21,8 @@ from django.utils import timezone
 
 from console.accounts import audit
 from console.accounts.actor import CONSOLE
+from console.history import series
+from console.live import publish
 from console.operations import kinds
 from console.operations.kinds import Kind
 from console.operations.models import LostLease, Note, Operation, Order, Step, Target
@@ -66,8 +68,9 @@ def _tick(operation: Operation, kind: Kind[Any, Any], ports: Ports, now: datetim
     with transaction.atomic():
         calls = _save(operation, kind, decision, now)
         Order.objects.filter(pk__in=[o.pk for o in waiting]).update(taken_at=now)
+        publish(*kinds.topics_of(operation.kind))
         if decision.outcome:
-            _finish(operation, decision, now)
+            _finish(operation, kind, decision, now)
             return
     for call in calls:
         if time.monotonic() - decided_s > min(call.not_after_s, LEASE_S / 2):
@@ -175,7 +178,7 @@ def _fail(operation: Operation, call: Call, message: str) -> None:
     _note(operation, f"{call.title}: {message}", Level.ERROR)
 
 
-def _finish(operation: Operation, decision: Decision[Any], now: datetime) -> None:
+def _finish(operation: Operation, kind: Kind[Any, Any], decision: Decision[Any], now: datetime) -> None:
     outcome = decision.outcome
     assert outcome is not None
     operation.write(
@@ -188,6 +191,9 @@ def _finish(operation: Operation, decision: Decision[Any], now: datetime) -> Non
     operation.targets.filter(released_at=None).update(released_at=Now())
     level = Level.INFO if outcome.state is State.SUCCEEDED else Level.WARNING
     _note(operation, f"{outcome.state}: {outcome.text}", level)
+    if kind.mark:
+        title = f"OP-{operation.pk} {outcome.state}: {kind.title(operation.parameters)}"
+        series.mark(now, kind.mark, title, operation.url, operation.target)
     audit.record(
         CONSOLE,
         f"operation.{outcome.state}",
@@ -207,6 +213,7 @@ def _later(operation: Operation, text: str, level: Level) -> None:
         return
     if failures in (1, 10) or failures % 100 == 0:
         _note(operation, text, level)
+        publish(*kinds.topics_of(operation.kind))
 
 
 def _note(operation: Operation, text: str, level: Level) -> None:

@@ -84,6 +84,8 @@ class Kind(Generic[S, O]):
     can_pause: bool = False
     can_abort: Callable[[S], bool] = lambda state: True
     orders: frozenset[str] = frozenset()  # words a person may order at any time ("undrain")
+    topics: tuple[str, ...] = ()  # of `console.live`: further pages that show it while it runs
+    mark: str = ""  # kind of the marks that its beginning and end leave on the axis of every chart; "": none
 
 
 _kinds: dict[str, Kind[Any, Any]] = {}
@@ -97,6 +99,11 @@ def register(kind: Kind[Any, Any]) -> None:
 def get(name: str) -> Kind[Any, Any]:
     """The kind of this name; KeyError when no app has registered it."""
     return _kinds[name]
+
+
+def topics_of(name: str) -> tuple[str, ...]:
+    """The live topics of an operation of this kind; of one that this console no longer knows only `operations`."""
+    return ("operations", *_kinds[name].topics) if name in _kinds else ("operations",)
 
 
 def names() -> tuple[str, ...]:

@@ -100,6 +100,11 @@ class Operation(models.Model):
     def __str__(self) -> str:
         return f"OP-{self.pk} {self.kind} {self.target}"
 
+    @property
+    def url(self) -> str:
+        """Its page; a deploy has one of its own."""
+        return f"/deploys/{self.pk}/" if self.kind == "deploy" else f"/operations/{self.pk}/"
+
     def write(self, **fields: object) -> None:
         """Change this row under the fence; LostLease when a later executor holds it."""
         changed = Operation.objects.filter(pk=self.pk, fence=self.fence, state__in=ACTIVE).update(**fields)

@@ -99,7 +99,7 @@ class OperationPage:
 
 def url_of(operation: Operation) -> str:
     """A deploy has a page of its own."""
-    return f"/deploys/{operation.pk}/" if operation.kind == "deploy" else f"/operations/{operation.pk}/"
+    return operation.url
 
 
 def title_of(operation: Operation) -> str:

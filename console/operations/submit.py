@@ -10,6 +10,8 @@ from django.utils import timezone
 
 from console.accounts import audit
 from console.accounts.actor import Actor
+from console.history import series
+from console.live import publish
 from console.operations import kinds
 from console.operations.kinds import Invalid, Plan
 from console.operations.models import Note, Operation, Order, Target
@@ -100,6 +102,10 @@ def submit(
             for target in sorted(targets):
                 Target.objects.create(operation=operation, target=target)
             Note.objects.create(operation=operation, text=f"Asked for by {by.name}: {reason}")
+            publish(*kinds.topics_of(kind_name))
+            if kind.mark:
+                title = f"OP-{operation.pk} asked for: {kind.title(parameters)}"
+                series.mark(now, kind.mark, title, operation.url, targets[0])
             audit.record(
                 by,
                 f"operation.{kind_name}",
@@ -191,6 +197,7 @@ def answer(
 
 def _told(operation: Operation, word: str, reason: str, by: Actor) -> None:
     Note.objects.create(operation=operation, text=f"{word} by {by.name}: {reason}", level=Level.INFO)
+    publish(*kinds.topics_of(operation.kind))
     audit.record(
         by,
         f"operation.{word}",

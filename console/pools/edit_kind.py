@@ -182,4 +182,5 @@ KIND: Kind[Edit, Settings | None] = Kind(
     observe=observe,
     decide=edit_rules.decide,
     actions=ACTIONS,
+    topics=("pools",),
 )

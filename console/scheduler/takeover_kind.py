@@ -117,6 +117,7 @@ def _kind(name: str, title: Callable[[Mapping[str, JSON]], str], *, forced: bool
         decide=takeover_rules.decide,
         actions=ACTIONS,
         can_abort=lambda state: not state.moved_at,
+        topics=("scheduler",),
     )
 
 
@@ -187,5 +188,6 @@ PAUSE: Kind[bool, datetime | None] = Kind(
     observe=observe_pause,
     decide=decide_pause,
     actions={"hold": hold},
+    topics=("scheduler",),
 )
 KINDS = (SWITCHOVER, FAILOVER, PAUSE)
