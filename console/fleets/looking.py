@@ -134,11 +134,14 @@ def _seen(
 
 
 def _waiting(answer: WorkerReading) -> int | None:
-    """Fetched and not started: what is reserved, less what is active (Celery's `reserved` lists both)."""
-    if answer.reserved is None or answer.active is None:
+    """Fetched and not started: what is reserved or kept until its time, less what is active.
+
+    A task with an ETA is in neither of Celery's other two lists, and would be lost with the worker all the same.
+    """
+    if answer.reserved is None or answer.active is None or answer.scheduled is None:
         return None
     active = set(answer.active)
-    return sum(1 for each in answer.reserved if each not in active)
+    return sum(1 for each in (*answer.reserved, *answer.scheduled) if each not in active)
 
 
 def _of_this_run(receipt: ReceiptReading, wanted: Wanted) -> bool:

@@ -149,6 +149,7 @@ class WorkerReading:
     active: tuple[TaskIdentity, ...] | None
     reserved: tuple[TaskIdentity, ...] | None
     processed: int | None
+    scheduled: tuple[TaskIdentity, ...] | None = None  # fetched, and kept until their time (ETA, countdown)
 
 
 # --- AWS: compute --------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def answer(
     def some(number: int) -> tuple[TaskIdentity, ...]:
         return tuple(TaskIdentity("d", "t", f"r{each}") for each in range(number))
 
-    return WorkerReading(node, pid, slots, queues, some(active), some(reserved), 3)
+    return WorkerReading(node, pid, slots, queues, some(active), some(reserved), 3, ())
 
 
 def heartbeat(

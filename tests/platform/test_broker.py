@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from console.platform.broker import Broker
-from console.platform.readings import TaskIdentity, WorkerHeartbeat
+from console.platform.readings import TaskIdentity, WorkerHeartbeat, WorkerReading
 from tests.platform.conftest import declared_broker
 from tests.platform.contracts import BrokerContract
 from tests.platform.redis_server import RedisServer
@@ -62,9 +62,9 @@ class Fleet:
             online |= {beat.node} if beat else set()
         assert online == set(NODES)
 
-    def _start(self, node: str) -> subprocess.Popen[bytes]:
+    def _start(self, node: str, queue: str = "default") -> subprocess.Popen[bytes]:
         words = ["-m", "celery", "-A", "tests.platform.celery_worker", "worker"]
-        words += ["-Q", "default", "-c", "1", "--loglevel", "CRITICAL", "-n"]
+        words += ["-Q", queue, "-c", "1", "--loglevel", "CRITICAL", "-n"]
         return subprocess.Popen(
             [sys.executable, *words, node],
             env=self.env,
@@ -89,6 +89,18 @@ class Fleet:
             cwd=Path(__file__).parents[2],
             check=True,
         )
+
+    def idle(self, node: str, queue: str) -> None:
+        """One more worker, alone on a queue of its own."""
+        self.processes.append(self._start(node, queue))
+
+    def send_for_later(self, queue: str, workload: str, in_s: float) -> None:
+        script = (
+            "import sys; from tests.platform.celery_worker import app\n"
+            "app.send_task('execute_workload', args=(sys.argv[1],), queue=sys.argv[2], countdown=float(sys.argv[3]))"
+        )
+        command = [sys.executable, "-c", script, workload, queue, str(in_s)]
+        subprocess.run(command, env=self.env, cwd=Path(__file__).parents[2], check=True)
 
     def stop(self) -> None:
         for process in self.processes:
@@ -138,7 +150,7 @@ def test_workers_tell_what_they_run_and_consume(fleet: Fleet) -> None:
     assert [one.node, two.node] == NODES
     assert [one.queues, two.queues] == [("default",), ("default",)]
     assert [one.concurrency, two.concurrency] == [1, 1]
-    assert [one.pid, two.pid] == [each.pid for each in fleet.processes]
+    assert [one.pid, two.pid] == [each.pid for each in fleet.processes[:2]]
     assert {task for each in (one, two) for task in each.active or ()} == {
         LOAD,
         TaskIdentity("old", "task", "manual__1", 2),
@@ -219,8 +231,21 @@ def test_task_events_are_neither_enabled_nor_asked_for(fleet: Fleet) -> None:
     while message := watcher.get_message(timeout=2):
         messages += [message] if message["type"] == "pmessage" else []
     watcher.close()
-    assert len(messages) == 4  # the four questions
+    assert len(messages) == 5  # the five questions
     assert {message["channel"] for message in messages} == {f"{fleet.prefix}/0.celery.pidbox".encode()}
+
+
+def test_a_task_that_waits_for_its_time_is_told_and_its_token_is_not(fleet: Fleet) -> None:
+    fleet.idle("celery@i-0later", "later")
+    fleet.send_for_later("later", json.dumps(WORKLOAD), 3600)
+
+    def asked() -> tuple[WorkerReading, ...]:
+        return fleet.broker.workers(["celery@i-0later"], timeout_s=2)
+
+    eventually(asked, lambda found: bool(found and found[0].scheduled))
+    [told] = asked()
+    assert (told.scheduled, told.active, told.reserved) == ((LOAD,), (), ())
+    assert PLANTED not in repr(told)
 
 
 def test_consumers_are_cancelled_and_taken_up_again_at_the_named_worker_only(fleet: Fleet) -> None:

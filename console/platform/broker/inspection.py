@@ -12,7 +12,7 @@ import redis
 from console.platform.broker.wire import CONTROL, SEPARATOR, command, identity, opened, reply_key
 from console.platform.readings import TaskIdentity, WorkerReading
 
-QUESTIONS = ("active_queues", "active", "reserved", "stats")
+QUESTIONS = ("active_queues", "active", "reserved", "scheduled", "stats")
 REPLIES = "reply.quarterdeck.pidbox"
 """The exchange of the replies. Always the same: workers remember each exchange that they ever replied to."""
 FORGOTTEN_S = 600
@@ -113,6 +113,8 @@ def _distilled(question: str, answer: Any) -> Any:
         return None
     if question == "active_queues":
         return tuple(str(row["name"]) for row in answer if isinstance(row, dict) and "name" in row)
+    if question == "scheduled":  # each wrapped with its time
+        return tuple(identity(row.get("request")) if isinstance(row, dict) else identity(None) for row in answer)
     return tuple(identity(request) for request in answer)
 
 
@@ -138,4 +140,5 @@ def _reading(node: str, answers: dict[str, Any]) -> WorkerReading:
         active=active,
         reserved=answers.get("reserved"),
         processed=processed,
+        scheduled=answers.get("scheduled"),
     )
