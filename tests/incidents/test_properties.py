@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import transaction
@@ -50,29 +50,32 @@ class Undone(Exception):
 @given(steps)
 def test_the_promises(found: list[tuple[int, tuple[object, ...]]]) -> None:
     with pytest.raises(Undone), transaction.atomic():
-        now = T0
-        for seconds, step in found:
-            now += timedelta(seconds=seconds)
-            before = {row.pk: row.state for row in Incident.objects.all()}
-            if step[0] == "look":
-                severities, unseen = step[1], step[2]
-                assert isinstance(severities, dict)
-                assert isinstance(unseen, frozenset)
-                seen = {key: one for key, one in severities.items() if not any(key.startswith(p) for p in unseen)}
-                told = report(*(made(key, one) for key, one in seen.items()), unseen=unseen)
-                settle(told, now)
-                _over_only_by_evidence(before, told)
-                _again_changes_nothing(told, now)
-            else:
-                _deed(str(step[0]), str(step[1]), now)
-            _hold()
-        raise Undone
+        _story(found)
 
 
-def _deed(word: str, key: str, now: object) -> None:
-    from datetime import datetime
+def _story(found: list[tuple[int, tuple[object, ...]]]) -> None:
+    """What happened, from beginning to end; undone afterwards."""
+    now = T0
+    for seconds, step in found:
+        now += timedelta(seconds=seconds)
+        if step[0] == "look":
+            _look(step[1], step[2], now)  # type: ignore[arg-type]
+        else:
+            _deed(str(step[0]), str(step[1]), now)
+        _hold()
+    raise Undone
 
-    assert isinstance(now, datetime)
+
+def _look(severities: dict[str, Severity], unseen: frozenset[str], now: datetime) -> None:
+    before = {row.pk: row.state for row in Incident.objects.all()}
+    seen = {key: one for key, one in severities.items() if not any(key.startswith(prefix) for prefix in unseen)}
+    told = report(*(made(key, one) for key, one in seen.items()), unseen=unseen)
+    settle(told, now)
+    _over_only_by_evidence(before, told)
+    _again_changes_nothing(told, now)
+
+
+def _deed(word: str, key: str, now: datetime) -> None:
     if word == "announce":
         actions.announce(
             ["fleets"], starts_at=now, ends_at=now + timedelta(minutes=10), reason="work", by=MIRA, now=now
@@ -98,12 +101,12 @@ def _over_only_by_evidence(before: dict[int, str], told: Report) -> None:
             assert incident.part_of or not told.hides(incident.key), f"{incident} ended without being seen"
 
 
-def _again_changes_nothing(told: Report, now: object) -> None:
+def _again_changes_nothing(told: Report, now: datetime) -> None:
     def rows() -> list[object]:
         return [list(model.objects.order_by("pk").values()) for model in (Incident, IncidentEvent, Page)]
 
     before = rows()
-    settle(told, now)  # type: ignore[arg-type]
+    settle(told, now)
     assert rows() == before
 
 
