@@ -1,7 +1,8 @@
 """System checks: everything that is wrong with the configuration, each with an id and a remedy.
 
 `quarterdeck.E001` an environment variable · `quarterdeck.E002` the declaration (`platform.yaml`)
-· `quarterdeck.E003` the database · `quarterdeck.E004` Redis (only said) · `quarterdeck.W001` addresses.
+· `quarterdeck.E003` the database · `quarterdeck.E004` Redis (only said) · `quarterdeck.E005` mail
+· `quarterdeck.W001` addresses.
 """
 
 from __future__ import annotations
@@ -40,6 +41,19 @@ def platform_file(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     except DeclarationError as error:
         return [Error(fault.message, hint=fault.hint, obj=fault.path, id="quarterdeck.E002") for fault in error.faults]
     return []
+
+
+@register()
+def mail(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """A pager of kind email needs a mail server."""
+    try:
+        names = [pager.name for pager in declaration().pagers if pager.kind == "email"]
+    except DeclarationError:
+        return []
+    if not names or settings.EMAIL_HOST:
+        return []
+    hint = "Set EMAIL_URL, such as smtp://USER:PASSWORD@HOST:587?tls=1, in the environment of the console's workers."
+    return [Error(f"EMAIL_URL is not set, but the pager {names[0]} sends mail.", hint=hint, id="quarterdeck.E005")]
 
 
 @register()

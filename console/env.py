@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import dj_database_url
 
@@ -86,6 +86,24 @@ class Env:
             self._problem(name, f"{name} starts with {parts.scheme or 'no scheme'!r}.", expected)
             return ""
         return value
+
+    def mail(self, name: str) -> dict[str, Any]:
+        """Django's mail settings from `smtp://USER:PASSWORD@HOST:587?tls=1` (STARTTLS) or `smtps://…` (TLS at once)."""
+        hint = "Expected smtp://USER:PASSWORD@HOST:587?tls=1 or smtps://USER:PASSWORD@HOST:465."
+        value = self.url(name, ("smtp", "smtps"), hint=hint) if self.text(name) else ""
+        parts = urlsplit(value)
+        if value and not parts.hostname:
+            self._problem(name, f"{name} names no host.", hint)
+        tls = parts.scheme == "smtps"
+        return {
+            "EMAIL_HOST": parts.hostname or "",
+            "EMAIL_PORT": (parts.port if value else None) or (465 if tls else 25),
+            "EMAIL_HOST_USER": unquote(parts.username or ""),
+            "EMAIL_HOST_PASSWORD": unquote(parts.password or ""),
+            "EMAIL_USE_SSL": tls,
+            "EMAIL_USE_TLS": not tls and "tls=1" in parts.query,
+            "EMAIL_TIMEOUT": 10,
+        }
 
     def database(self, name: str) -> dict[str, Any]:
         """Django's database settings from a postgresql:// URL (a socket folder as `?host=/folder`)."""

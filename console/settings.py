@@ -23,6 +23,9 @@ BASE_URL = env.url("BASE_URL", ("http", "https"), "http://127.0.0.1:8000").rstri
 REDIS_URL = env.url("REDIS_URL", ("redis", "rediss"), hint="Expected redis://HOST:6379/0.")
 PLATFORM_FILE = env.text("PLATFORM_FILE", "platform.yaml")
 HTTPS = BASE_URL.startswith("https://")
+# Mail to people (console.incidents.pagers.email); without EMAIL_URL there is none.
+globals().update(env.mail("EMAIL_URL"))
+EMAIL_FROM = env.text("EMAIL_FROM", f"Quarterdeck <quarterdeck@{urlsplit(BASE_URL).hostname or 'localhost'}>")
 METRICS_ALLOWED = env.networks("METRICS_ALLOWED")  # who may scrape /metrics without a token
 
 DATABASES = {"default": env.database("DATABASE_URL")}

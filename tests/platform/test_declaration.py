@@ -25,6 +25,10 @@ ENV = {
     "SOURCE_URL": "postgresql:///shop?host=/run/postgresql",
     "PAGERDUTY_KEY": "s3cret-key",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/s3cret",
+    "TEAMS_URL": "msteams://s3cret/a/b/c",
+    "DEAD_MAN_URL": "https://hc.example.com/s3cret",
+    "PAGERDUTY_WEBHOOK_SECRET": "s3cret-hook",
+    "ALERTMANAGER_TOKEN": "s3cret-alertmanager",
 }
 FILES = ["docs/platform.example.yaml", "console/sandbox/platform.yaml", "tests/platform.yaml"]
 SMALLEST = """
@@ -64,7 +68,28 @@ def test_the_example_becomes_values() -> None:
         ("pagerduty", ()),
         ("slack", ()),
         ("email", ("data-platform@example.com",)),
+        ("sns", ()),
+        ("apprise", ()),
     ]
+    first, second = declared.routes
+    assert (first.severities, first.targets) == (("critical", "error"), ("*",))
+    assert (first.pagers, first.repage_s) == (("on-call", "phones", "archive"), 900)
+    assert (second.targets, second.repage_s) == (("freshness", "pools"), None)
+    assert declared.dead_man is not None
+    assert (declared.dead_man.url, declared.dead_man.every_s) == ("https://hc.example.com/s3cret", 60)
+    assert declared.hooks.pagerduty_secret == "s3cret-hook"
+    assert declared.hooks.alertmanager_token == "s3cret-alertmanager"
+    pager = declared.pager("phones")
+    assert pager is not None
+    assert pager.topic.endswith(":on-call")
+    assert declared.pager("nobody") is None
+
+
+def test_without_routes_every_pager_is_asked_in_its_order() -> None:
+    pagers = "pagers: [{name: a, kind: email, to: [x]}, {name: b, kind: email, to: [y]}]\n"
+    (route,) = parse(SMALLEST + pagers, ENV).routes
+    assert (route.pagers, route.targets, route.severities) == (("a", "b"), ("*",), ("critical", "error", "warning"))
+    assert parse(SMALLEST, ENV).routes == ()
 
 
 def test_no_aws_at_all_is_a_platform_too() -> None:
@@ -79,7 +104,8 @@ def test_an_empty_section_declares_none() -> None:
 
 def test_no_secret_is_in_a_repr() -> None:
     declared = parse((ROOT / FILES[0]).read_text(), ENV)
-    parts = [declared, declared.airflow, declared.broker, *declared.sources, *declared.pagers]
+    parts = [declared, declared.airflow, declared.broker, *declared.sources, *declared.pagers, declared.dead_man]
+    parts += [declared.hooks, *declared.routes]
     assert "s3cret" not in "".join(repr(part) + str(part) for part in parts)
 
 

@@ -6,6 +6,7 @@ Each check yields (path, what is wrong, what to do), and says all it can even wh
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -24,6 +25,7 @@ SCHEMES: dict[str, tuple[str, ...]] = {
     "warehouse": ("postgresql", "postgres"),
     "lease": ("postgresql", "postgres"),
     "pagers": ("http", "https"),
+    "dead_man": ("http", "https"),
 }
 
 
@@ -31,15 +33,12 @@ def references(data: Any, environ: Mapping[str, str]) -> Findings:
     """Secrets are references, and every reference leads somewhere."""
     for path, text in leaves(data):
         key = str(path[-1]) if path else ""
+        variable = _SECRET_URLS.get(_kind(data, path)) if key == "url" else None
         if key in SECRETS and text and not REFERENCE.fullmatch(text):
             name = f"{str(path[0]).rstrip('s')}_{key}".upper()
             yield path, "holds a secret as a value", f"Put it in the environment and write ${{{name}}} here."
-        elif key == "url" and text and not REFERENCE.search(text) and _kind(data, path) == "slack":
-            yield (
-                path,
-                "holds a secret as a value",
-                "Put it in the environment and write ${SLACK_WEBHOOK_URL} here.",
-            )
+        elif variable and text and not REFERENCE.search(text):
+            yield path, "holds a secret as a value", f"Put it in the environment and write ${{{variable}}} here."
         elif _has_password(text):
             yield (
                 path,
@@ -56,8 +55,14 @@ def references(data: Any, environ: Mapping[str, str]) -> Findings:
             )
 
 
-def _kind(data: Any, path: Path) -> Any:
-    return value_at(data, (*path[:2], "kind")) if path[0] == "pagers" else None
+_SECRET_URLS = {"slack": "SLACK_WEBHOOK_URL", "apprise": "APPRISE_URL", "dead_man": "DEAD_MAN_URL"}
+"""Whose URL is the secret itself."""
+
+
+def _kind(data: Any, path: Path) -> str:
+    if path[0] == "pagers":
+        return str(value_at(data, (*path[:2], "kind")))
+    return str(path[0])
 
 
 def _has_password(text: str) -> bool:
@@ -69,7 +74,7 @@ def urls(raw: dict[str, Any], data: dict[str, Any]) -> Findings:
     for path, text in leaves(data):
         if not path or path[-1] != "url" or REFERENCE.search(text) or not text:
             continue
-        schemes = SCHEMES.get(str(path[0]))
+        schemes = None if _kind(data, path) == "apprise" else SCHEMES.get(str(path[0]))
         if path[0] == "sources":
             engine = value_at(data, (*path[:-1], "engine"))
             schemes = ("mysql",) if engine == "mysql" else ("postgresql", "postgres")
@@ -90,6 +95,23 @@ def urls(raw: dict[str, Any], data: dict[str, Any]) -> Findings:
             yield path, f"{subject}starts with {scheme}", hint
         elif bad:
             yield path, f"{subject}names no host", hint
+        elif path[0] in _CALLED and _is_private(parts.hostname or "") and not _allowed(data, path):
+            yield path, f"{subject}is a private address, which is refused", "If it is meant, add allow_private: true."
+
+
+_CALLED = {"pagers", "dead_man"}
+"""Whose URL the console sends to on its own. A name is looked up when it is sent to; here only what can be read."""
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return host.lower().rstrip(".") == "localhost" or host.lower().endswith((".localhost", ".internal"))
+
+
+def _allowed(data: Any, path: Path) -> bool:
+    return value_at(data, (*path[:-1], "allow_private")) is True
 
 
 def sign_in(data: dict[str, Any]) -> Findings:
@@ -181,12 +203,30 @@ def consistency(data: dict[str, Any]) -> Findings:
                 f"begins with {named!r}, but its task reads {reads[name]!r}",
                 "A table is named source.schema.table, by its task's source.",
             )
+    yield from _routes(data)
     if data.get("tables") and not data.get("warehouse"):
         yield (
             ("warehouse",),
             "is missing, but tables are declared",
             'Add warehouse: {url: "${WAREHOUSE_URL}"}.',
         )
+
+
+def _routes(data: dict[str, Any]) -> Findings:
+    """Every route leads to pagers that are declared, and what is critical reaches somebody."""
+    pagers = _names(data, "pagers", "name")
+    for path, route in _items(data, "routes"):
+        named = route.get("pagers")
+        named = named if isinstance(named, list) else []
+        for index, name in enumerate(named):
+            if isinstance(name, str) and name not in pagers:
+                yield (*path, "pagers", index), f"{name!r} is not declared", _nearest(name, pagers, "pagers")
+            elif name in named[:index]:
+                yield (*path, "pagers", index), f"{name!r} is there twice", "Name each once."
+    routes = _good(data, "routes")
+    whole = routes and len(routes) == len(_items(data, "routes"))
+    if whole and not any("critical" in route.severities for _, route in routes):
+        yield ("routes",), "none takes critical incidents", "Add critical to a route's severities."
 
 
 def _nearest(name: str, known: Mapping[str, Path], section: str) -> str:

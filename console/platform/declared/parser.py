@@ -13,11 +13,14 @@ from console.platform.declared.values import (
     AirflowDeclared,
     BrokerDeclared,
     DatastoreDeclared,
+    DeadManDeclared,
     Declaration,
     DeclarationError,
     Fault,
     FleetDeclared,
+    HooksDeclared,
     PagerDeclared,
+    RouteDeclared,
     SourceDeclared,
     TableDeclared,
     TaskDeclared,
@@ -94,4 +97,34 @@ def _declaration(platform: shape.Platform) -> Declaration:
         ),
         datastores=tuple(DatastoreDeclared(**store.model_dump()) for store in platform.datastores),
         pagers=tuple(PagerDeclared(**pager.model_dump()) for pager in platform.pagers),
+        routes=_routes(platform),
+        dead_man=_dead_man(platform.dead_man),
+        hooks=_hooks(platform.hooks),
+    )
+
+
+def _routes(platform: shape.Platform) -> tuple[RouteDeclared, ...]:
+    """As declared; or, where there are pagers without routes, one that takes everything to them in their order."""
+    routes = platform.routes
+    if not routes and platform.pagers:
+        routes = (shape.Route.model_validate({"pagers": tuple(pager.name for pager in platform.pagers)}),)
+    return tuple(
+        RouteDeclared(
+            route.severities, route.targets, route.pagers, shape.seconds(route.repage) if route.repage else None
+        )
+        for route in routes
+    )
+
+
+def _dead_man(declared: shape.DeadMan | None) -> DeadManDeclared | None:
+    if declared is None:
+        return None
+    return DeadManDeclared(declared.url, shape.seconds(declared.every), declared.allow_private)
+
+
+def _hooks(declared: shape.Hooks | None) -> HooksDeclared:
+    declared = declared or shape.Hooks()
+    return HooksDeclared(
+        pagerduty_secret=declared.pagerduty.secret if declared.pagerduty else "",
+        alertmanager_token=declared.alertmanager.token if declared.alertmanager else "",
     )

@@ -12,6 +12,8 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.:-]*$"
 COLUMN = r"^[^\s.\"']+$"
 RELATION = r"^[^\s.\"']+\.[^\s.\"']+$"
 SOURCE_RELATION = r"^[A-Za-z0-9_:-]+\.[^\s.\"']+\.[^\s.\"']+$"
+TARGET = r"^(\*|[a-z_]+(/[^\s/]+)*)$"
+TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
 DURATION = r"^\d*[1-9]\d*(\.\d+)?[smhd]$"
 
 FORMS = {
@@ -19,6 +21,8 @@ FORMS = {
     COLUMN: ("a column's name", "updated_at"),
     RELATION: ("a schema and a table", "public.orders"),
     SOURCE_RELATION: ("a source, a schema and a table", "shop.public.orders"),
+    TARGET: ("a section, or one thing of it, or * for all", "fleets/cpu"),
+    TOPIC: ("the ARN of an SNS topic", "arn:aws:sns:eu-north-1:123456789012:on-call"),
     DURATION: ("a duration: a number and one of s, m, h, d", "90s or 5m"),
 }
 """What each pattern means, and an example."""
@@ -35,6 +39,8 @@ Column = Annotated[str, Field(pattern=COLUMN)]
 Relation = Annotated[str, Field(pattern=RELATION)]
 SourceRelation = Annotated[str, Field(pattern=SOURCE_RELATION)]
 Duration = Annotated[str, Field(pattern=DURATION)]
+Target = Annotated[str, Field(pattern=TARGET)]
+Topic = Annotated[str, Field(pattern=TOPIC)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -124,6 +130,9 @@ class Datastore(Shape):
     identifier: Text = Field(description="DBInstanceIdentifier, DBClusterIdentifier or ReplicationGroupId.")
 
 
+ALLOW_PRIVATE = "May its URL lead to a private address? Refused otherwise."
+
+
 class PagerDuty(Shape):
     """PagerDuty's Events v2."""
 
@@ -131,6 +140,7 @@ class PagerDuty(Shape):
     kind: Literal["pagerduty"]
     routing_key: Text = Field(description="A reference: ${PAGERDUTY_KEY}.")
     url: str = Field("https://events.pagerduty.com/v2/enqueue", description="The EU has a host of its own.")
+    allow_private: bool = Field(False, description=ALLOW_PRIVATE)
 
 
 class Slack(Shape):
@@ -139,6 +149,7 @@ class Slack(Shape):
     name: Name
     kind: Literal["slack"]
     url: Text = Field(description="A reference: ${SLACK_WEBHOOK_URL}.")
+    allow_private: bool = Field(False, description=ALLOW_PRIVATE)
 
 
 class Webhook(Shape):
@@ -148,6 +159,7 @@ class Webhook(Shape):
     kind: Literal["webhook"]
     url: Text
     secret: str = Field("", description="A reference; signs the body (HMAC-SHA256).")
+    allow_private: bool = Field(False, description=ALLOW_PRIVATE)
 
 
 class Email(Shape):
@@ -158,7 +170,68 @@ class Email(Shape):
     to: tuple[Text, ...] = Field(min_length=1, strict=False)
 
 
-Pager = Annotated[PagerDuty | Slack | Webhook | Email, Field(discriminator="kind")]
+class Sns(Shape):
+    """A topic of Amazon SNS, by the console's own AWS identity."""
+
+    name: Name
+    kind: Literal["sns"]
+    topic: Topic = Field(description="Its ARN; a .fifo topic drops what was sent twice.")
+
+
+class Apprise(Shape):
+    """Any other service, by a URL of the Apprise library."""
+
+    name: Name
+    kind: Literal["apprise"]
+    url: Text = Field(description="A reference: ${APPRISE_URL}, such as msteams://… or opsgenie://….")
+    allow_private: bool = Field(False, description=ALLOW_PRIVATE)
+
+
+Pager = Annotated[PagerDuty | Slack | Webhook | Email | Sns | Apprise, Field(discriminator="kind")]
+
+
+class Route(Shape):
+    """Which incidents go to which pagers. An incident takes every route that it fits."""
+
+    severities: tuple[Literal["critical", "error", "warning", "info"], ...] = Field(
+        ("critical", "error", "warning"), min_length=1, strict=False, description="How bad; info only if written here."
+    )
+    targets: tuple[Target, ...] = Field(
+        ("*",), min_length=1, strict=False, description="fleets/cpu, fleets (all of them), or * (everything)."
+    )
+    pagers: tuple[Name, ...] = Field(
+        min_length=1, strict=False, description="Names of pagers: the first is told, the next where one fails."
+    )
+    repage: Duration | None = Field(
+        None, description="Told again after so long while nobody acknowledged; by severity where absent."
+    )
+
+
+class DeadMan(Shape):
+    """A URL that is asked while the console itself is well: a service outside pages when that ends."""
+
+    url: Text = Field(description="A reference: ${DEAD_MAN_URL}. Whoever knows it can keep the service quiet.")
+    every: Duration = Field("60s", description="How often it is asked.")
+    allow_private: bool = Field(False, description=ALLOW_PRIVATE)
+
+
+class PagerDutyHook(Shape):
+    """PagerDuty's V3 webhooks: acknowledged and resolved there is so here."""
+
+    secret: Text = Field(description="The subscription's secret: ${PAGERDUTY_WEBHOOK_SECRET}.")
+
+
+class AlertmanagerHook(Shape):
+    """Alertmanager's webhook: its alerts are incidents here."""
+
+    token: Text = Field(description="What it sends as a bearer token: ${ALERTMANAGER_TOKEN}.")
+
+
+class Hooks(Shape):
+    """Who may tell the console of incidents."""
+
+    pagerduty: PagerDutyHook | None = None
+    alertmanager: AlertmanagerHook | None = None
 
 
 class Platform(Shape):
@@ -177,6 +250,9 @@ class Platform(Shape):
     tables: tuple[Table, ...] = Field((), strict=False)
     datastores: tuple[Datastore, ...] = Field((), strict=False)
     pagers: tuple[Pager, ...] = Field((), strict=False)
+    routes: tuple[Route, ...] = Field((), strict=False, description="Without any: every pager, in order, for all.")
+    dead_man: DeadMan | None = Field(None, description="Its absence pages from outside.")
+    hooks: Hooks | None = Field(None, description="Webhooks that the console takes.")
 
 
 SECTIONS: dict[str, Any] = {
@@ -186,6 +262,7 @@ SECTIONS: dict[str, Any] = {
     "tables": Table,
     "datastores": Datastore,
     "pagers": Pager,
+    "routes": Route,
 }
 
 

@@ -43,7 +43,7 @@ def _shape_fault(detail: ErrorDetails, data: Any) -> tuple[Path, str, str]:
             "is not a known key",
             f"Did you mean {nearest[0]}?" if nearest else f"Known are: {known}.",
         )
-    if kind == "string_type" and path[-1] in {"slo", "visibility_timeout"}:
+    if kind == "string_type" and path[-1] in {"slo", "visibility_timeout", "repage", "every"}:
         return path, "has no unit", f"Write a number and one of s, m, h, d, such as {value_at(data, path)}m."
     if kind in _KINDS:
         expected, hint = _KINDS[kind]
@@ -51,7 +51,7 @@ def _shape_fault(detail: ErrorDetails, data: Any) -> tuple[Path, str, str]:
     if kind == "literal_error":
         return path, f"is {value_at(data, path)!r}", f"It must be {context['expected']}."
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
-        return (*path, "kind"), "names no kind of pager", "Known are: email, pagerduty, slack, webhook."
+        return (*path, "kind"), "names no kind of pager", f"Known are: {', '.join(sorted(_PAGERS))}."
     if kind in {"greater_than_equal"}:
         return path, f"is {value_at(data, path)}", f"It must be at least {context['ge']}."
     if kind in {"string_too_short", "too_short"}:
@@ -74,6 +74,8 @@ _MAPPINGS: dict[str, type[shape.Shape]] = {
     "broker": shape.Broker,
     "warehouse": shape.Database,
     "lease": shape.Database,
+    "dead_man": shape.DeadMan,
+    "hooks": shape.Hooks,
 }
 _ITEMS: dict[str, type[shape.Shape]] = {
     "fleets": shape.Fleet,
@@ -81,13 +83,17 @@ _ITEMS: dict[str, type[shape.Shape]] = {
     "tasks": shape.Task,
     "tables": shape.Table,
     "datastores": shape.Datastore,
+    "routes": shape.Route,
 }
 _PAGERS: dict[str, type[shape.Shape]] = {
     "pagerduty": shape.PagerDuty,
     "slack": shape.Slack,
     "webhook": shape.Webhook,
     "email": shape.Email,
+    "sns": shape.Sns,
+    "apprise": shape.Apprise,
 }
+_HOOKS: dict[str, type[shape.Shape]] = {"pagerduty": shape.PagerDutyHook, "alertmanager": shape.AlertmanagerHook}
 
 
 def _model(path: Path, data: Any) -> type[shape.Shape] | None:
@@ -96,6 +102,8 @@ def _model(path: Path, data: Any) -> type[shape.Shape] | None:
         return shape.Platform
     if path[0] == "pagers" and len(path) == 2:
         return _PAGERS.get(str(value_at(data, (*path, "kind"))))
+    if path[0] == "hooks" and len(path) == 2:
+        return _HOOKS.get(str(path[1]))
     if len(path) == 2:
         return _ITEMS.get(str(path[0]))
     return _MAPPINGS.get(str(path[0])) if len(path) == 1 else None

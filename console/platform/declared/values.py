@@ -98,14 +98,43 @@ class DatastoreDeclared:
 
 @dataclass(frozen=True, repr=False)
 class PagerDeclared:
-    """Whom to tell. `url`, `routing_key`, `secret` and `to` are filled as the kind needs them."""
+    """Whom to tell. `url`, `routing_key`, `secret`, `to` and `topic` are filled as the kind needs them."""
 
     name: str
-    kind: str  # pagerduty | slack | webhook | email
+    kind: str  # pagerduty | slack | webhook | email | sns | apprise
     url: str = ""
     routing_key: str = ""
     secret: str = ""
     to: tuple[str, ...] = ()
+    topic: str = ""  # SNS' ARN
+    allow_private: bool = False  # may its URL lead to a private address?
+
+
+@dataclass(frozen=True)
+class RouteDeclared:
+    """Which incidents go to which pagers: the first of `pagers` that takes the message; the next where one fails."""
+
+    severities: tuple[str, ...]
+    targets: tuple[str, ...]  # `fleets/cpu`, `fleets`, `*`
+    pagers: tuple[str, ...]
+    repage_s: float | None  # told again after so long while nobody acknowledged; None: the console's own intervals
+
+
+@dataclass(frozen=True, repr=False)
+class DeadManDeclared:
+    """A URL that is asked while the console is well; somebody else pages when that ends."""
+
+    url: str
+    every_s: float
+    allow_private: bool
+
+
+@dataclass(frozen=True, repr=False)
+class HooksDeclared:
+    """What the senders of webhooks prove themselves by; "" where that hook is off."""
+
+    pagerduty_secret: str = ""
+    alertmanager_token: str = ""
 
 
 @dataclass(frozen=True, repr=False)
@@ -124,6 +153,12 @@ class Declaration:
     tables: tuple[TableDeclared, ...]
     datastores: tuple[DatastoreDeclared, ...]
     pagers: tuple[PagerDeclared, ...] = ()
+    routes: tuple[RouteDeclared, ...] = ()
+    dead_man: DeadManDeclared | None = None
+    hooks: HooksDeclared = HooksDeclared()
+
+    def pager(self, name: str) -> PagerDeclared | None:
+        return next((pager for pager in self.pagers if pager.name == name), None)
 
     def fleet(self, queue: str) -> FleetDeclared | None:
         return next((fleet for fleet in self.fleets if fleet.queue == queue), None)
