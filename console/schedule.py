@@ -15,6 +15,7 @@ OTHER: dict[str, tuple[str, float]] = {
     "fleets.record": ("console.fleets.tasks.record_history", 15),
     "fleets.forget": ("console.fleets.tasks.forget", 3600),
     "deploys.predict": ("console.deploys.tasks.predict", 10),
+    "incidents.pages": ("console.incidents.tasks.sweep_pages", 1),
     "overview.judge": ("console.overview.tasks.judge", 2),
     "accounts.sweep": ("console.accounts.tasks.sweep", 3600),
 }

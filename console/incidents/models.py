@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from console.incidents.findings import Severity
@@ -223,6 +223,18 @@ class PageQuerySet(models.QuerySet["Page"]):
         """Those that want an attempt now, by the database's clock, oldest first."""
         return self.filter(state=Delivery.QUEUED, next_attempt_at__lte=Now()).order_by("next_attempt_at", "pk")
 
+    def ready(self) -> PageQuerySet:
+        """Those of them that no earlier page of the same key has to precede at the same pager.
+
+        A page that is not routed yet waits for earlier ones that are not either; one that is, for both kinds.
+        """
+        before = Q(incident__lt=OuterRef("incident")) | Q(
+            incident=OuterRef("incident"), sequence__lt=OuterRef("sequence")
+        )
+        same = Q(pager=None) | Q(pager=OuterRef("pager"))
+        earlier = Page.objects.filter(before, same, incident__key=OuterRef("incident__key"), state=Delivery.QUEUED)
+        return self.due().filter(~Exists(earlier))
+
 
 class Page(models.Model):
     """One row of the outbox: tell `pager` (null: not routed yet) that the incident opened, was taken, or is over.
@@ -238,10 +250,13 @@ class Page(models.Model):
     level = models.PositiveIntegerField(default=0)
     why = models.CharField(max_length=12, default="", blank=True)
     pager = models.CharField(max_length=100, null=True)
+    chain = models.JSONField(default=list)  # the pagers of its route that are asked next, where this one fails
+    fell_to = models.CharField(max_length=100, null=True)  # the one that was, since this one failed
     state = models.CharField(max_length=10, choices=Delivery.choices, default=Delivery.QUEUED)
     attempts = models.PositiveIntegerField(default=0)
     next_attempt_at = models.DateTimeField(db_default=Now())
     created_at = models.DateTimeField(db_default=Now())
+    routed_at = models.DateTimeField(null=True)  # from then on its pager has time
     finished_at = models.DateTimeField(null=True)
 
     objects = PageQuerySet.as_manager()
@@ -260,18 +275,22 @@ class Page(models.Model):
 
 
 class PageAttempt(models.Model):
-    """One attempt to deliver a page: the delivery log. `status` is the answer's number; `error` holds no secret."""
+    """One attempt to deliver a page: the delivery log. Written before anything is sent, and completed after it.
+
+    `text` is what the other end said, or why it failed; no secret. `maybe_taken`: it failed, or its executor vanished,
+    in a way that leaves open whether the pager has it. `took_s` is None while it is under way.
+    """
 
     page = models.ForeignKey(Page, models.CASCADE, related_name="log")
     pager = models.CharField(max_length=100)
     at = models.DateTimeField(db_default=Now())
     ok = models.BooleanField()
-    status = models.PositiveIntegerField(null=True)
-    error = models.TextField(default="", blank=True)
+    maybe_taken = models.BooleanField(default=False)
+    text = models.TextField(default="", blank=True)
     took_s = models.FloatField(null=True)
 
     class Meta:
         ordering = ("pk",)
 
     def __str__(self) -> str:
-        return f"{self.pager}: {'delivered' if self.ok else self.error}"
+        return f"{self.pager}: {self.text}"

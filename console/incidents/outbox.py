@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.db.models import Max
 
+from console.incidents.deliver import hurry
 from console.incidents.models import Incident, IncidentEvent, Page
 from console.incidents.rules import Action, Why
 
@@ -29,6 +30,7 @@ def page(incident: Incident, action: Action, now: datetime, why: Why | None = No
         incident.paged_at = now
         incident.owed = False
         incident.save(update_fields=["triggers", "paged_at", "owed"])
+    hurry(queued.pk)
     return queued
 
 

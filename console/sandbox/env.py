@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import os
 import shlex
 from collections.abc import Mapping
@@ -14,6 +16,15 @@ REGION = "eu-north-1"
 AIRFLOW_USER = "quarterdeck"
 PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
 """What a process of the sandbox gets from the caller's environment: nothing of it configures the platform."""
+
+
+DERIVED = ("PAGERDUTY_KEY", "PAGER_SECRET", "PAGERDUTY_WEBHOOK_SECRET", "ALERTMANAGER_TOKEN")
+"""Secrets between the console and those that it pages, or that call it; stable for a sandbox."""
+
+
+def _derived(secret: str, name: str) -> str:
+    """32 characters, as PagerDuty's routing keys have."""
+    return hmac.new(secret.encode(), name.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 @dataclass(frozen=True)
@@ -82,6 +93,8 @@ def console(site: Site) -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
         "PAGER_URL": f"http://127.0.0.1:{ports.pager}",
+        "DEAD_MAN_URL": f"http://127.0.0.1:{ports.pager}/dead-man",
+        **{name: _derived(site.secrets.django, name) for name in DERIVED},
         "PORT": str(ports.web),
         "SANDBOX_HOME": str(site.home.root),
         "DJANGO_SETTINGS_MODULE": "console.settings",

@@ -29,6 +29,8 @@ ENV = {
     "DEAD_MAN_URL": "https://hc.example.com/s3cret",
     "PAGERDUTY_WEBHOOK_SECRET": "s3cret-hook",
     "ALERTMANAGER_TOKEN": "s3cret-alertmanager",
+    "PAGER_URL": "http://127.0.0.1:9009",
+    "PAGER_SECRET": "s3cret-pager",
 }
 FILES = ["docs/platform.example.yaml", "console/sandbox/platform.yaml", "tests/platform.yaml"]
 SMALLEST = """

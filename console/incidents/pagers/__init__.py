@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from console.incidents.pagers.apprise import Apprise
 from console.incidents.pagers.email import Email
 from console.incidents.pagers.message import Action, Change, Link, Message, TransportError
 from console.incidents.pagers.pagerduty import PagerDuty
@@ -40,6 +39,8 @@ def pager(declared: PagerDeclared) -> Pager:
         case "sns":
             return Sns(declared)
         case "apprise":
+            from console.incidents.pagers.apprise import Apprise  # 30 MB of every process: only where it is declared
+
             return Apprise(declared)
         case "webhook":
             return Webhook(declared)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 
 from console.incidents.pagers.message import TransportError
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+SLOW_S = 5.0
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -28,10 +30,13 @@ def is_public(address: Address) -> bool:
 
 def resolved(host: str, port: int, *, allow_private: bool) -> list[str]:
     """The addresses to connect to, in order. Raises TransportError: unknown for now, or (permanent) private."""
+    began_s = time.monotonic()
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise TransportError(f"{host} has no address (DNS).") from None
+    if time.monotonic() - began_s > SLOW_S:  # what is sent must not arrive after the attempt's lease
+        raise TransportError(f"DNS took more than {SLOW_S:.0f} s to find {host}.")
     texts = list(dict.fromkeys(str(entry[4][0]) for entry in found))
     if not allow_private:
         for text in texts:

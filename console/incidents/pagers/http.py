@@ -21,6 +21,7 @@ from console.incidents.pagers.message import TransportError, cut, one_line
 from console.lib.redaction import redact
 
 CONNECT_S, ANSWER_S = 3.0, 10.0
+ADDRESSES = 3  # tried in turn
 LARGEST_ANSWER = 16_384
 LONGEST_WAIT_S = 3600.0  # a Retry-After beyond it is not believed
 _NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
@@ -52,7 +53,7 @@ def send(
     parts = urlsplit(url)
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     error: TransportError | None = None
-    for address in resolved(host, port, allow_private=allow_private):
+    for address in resolved(host, port, allow_private=allow_private)[:ADDRESSES]:
         netloc = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
         request = httpx.Request(
             method,
