@@ -19,6 +19,8 @@ from console.agent.lease import MARGIN_S, Timing, Verdict
 from console.agent.store import Report
 
 PEER_FRESH_S = 15.0
+SOON_S = 0.25
+"""How often whoever has been chosen to lead next looks whether the lease is free."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ class Keeper(threading.Thread):
         self.belief_until_s = 0.0
         self.verdict: Verdict | None = None
         self.peers: tuple[Peer, ...] = ()
+        self.next_look_s = timing.loop_s
         self.error = "the lease store has not been reached yet"
         self.may_take = True
 
@@ -110,7 +113,7 @@ class Keeper(threading.Thread):
                 self.error = _words(error)
                 self._drop()
             # A failed try is followed by another at once: what is left of the lease is short.
-            pause_s = 0.2 if self.error and self.token is not None else self.timing.loop_s
+            pause_s = 0.2 if self.error and self.token is not None else self.next_look_s
             self._wake.wait(max(0.05, pause_s - (time.monotonic() - began_s)))
             self._wake.clear()
 
@@ -154,6 +157,7 @@ class Keeper(threading.Thread):
             else:
                 self.token, self.belief_until_s = None, 0.0
                 self.deadline.write(0.0)
+        self.next_look_s = leases.next_look_s(verdict, self.me, now, self.timing.loop_s, SOON_S)
 
     def _read_peers(self, cursor: psycopg2.extensions.cursor) -> tuple[Peer, ...]:
         cursor.execute(

@@ -169,6 +169,20 @@ def sync(lease: Lease, me: str, token: int | None, now: datetime, ttl_s: float, 
     return Verdict(taken, True, "taken over", takeover=_takeover(lease, me, chosen))
 
 
+def next_look_s(verdict: Verdict, me: str, now: datetime, loop_s: float, soon_s: float) -> float:
+    """Seconds until the next sync: a holder keeps to its loop, the others look when the lease may become free.
+
+    `now` is the database's, as at the sync. A wrong guess costs one more look: whoever asks too early is refused.
+    """
+    lease = verdict.lease
+    if verdict.held or lease.expired(now):
+        return loop_s
+    if lease.chosen(now) == me:
+        return min(loop_s, soon_s)
+    assert lease.expires_at is not None  # else it had expired
+    return min(loop_s, (lease.expires_at - now).total_seconds() + 0.05)
+
+
 def _takeover(lease: Lease, me: str, chosen: str | None) -> Takeover:
     if chosen == me:
         kind, reason = lease.next_kind or "planned", lease.next_reason or "ordered"

@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -29,10 +30,12 @@ from console.agent.store import Report
 
 LOOP_S = 0.1
 RESTART_PAUSE_S = (1.0, 2.0, 5.0, 10.0)
+YIELD_S = 3.0
+"""After a hand-over the next program is loaded a little later: where hosts share a machine, the new leader first."""
 
 
 def say(text: str) -> None:
-    print(f"agent: {text}", file=sys.stderr, flush=True)
+    print(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.%fZ} agent: {text}", file=sys.stderr, flush=True)
 
 
 class HotChild:
@@ -114,6 +117,7 @@ class SchedulerAgent:
         )
         self.probes = probes.Probes(options.metadata_url or options.lease_url, options.broker_url, options.hostname)
         self.child: HotChild | None = None
+        self.spare: HotChild | None = None  # loaded as soon as a hang is suspected, so that a restart is hot too
         self.leading = False
         self.stopping_s: float | None = None  # when TERM was sent to the running scheduler
         self.restarts = 0  # of children that ended before they were of use
@@ -179,8 +183,9 @@ class SchedulerAgent:
         self.keeper.stop()
         self.keeper.join(self.timing.retry_s + 1)
         self.keeper.give_up()
-        if self.child is not None:
-            self.child.close()
+        for one in (self.child, self.spare):
+            if one is not None:
+                one.close()
         say(f"{self.options.name} has stopped")
         return 0
 
@@ -219,6 +224,7 @@ class SchedulerAgent:
         self.leading, self.stopping_s = True, None
 
     def _lead(self, hot: HotChild) -> None:
+        self._prepare_for_a_hang()
         if hot.ended():
             self._scheduler_ended(hot)
         elif not self.keeper.believes():
@@ -239,6 +245,22 @@ class SchedulerAgent:
             self.hangs += 1
             say(f"the scheduler makes no progress for {self.options.hang:g} s: killed")
             hot.signal(signal.SIGKILL)
+            hot.process.wait()  # it can't refuse; and one hang is counted once
+
+    def _prepare_for_a_hang(self) -> None:
+        """Half way to a hang another program is loaded; a heartbeat in between sends it home."""
+        suspicious = self.hangs == 0 and self.stopping_s is None and self.probes.hung(self.options.hang / 2)
+        if self.spare is not None and self.spare.ended():
+            self.spare.close()
+            self.spare = None
+        elif suspicious and self.spare is None and not self.ended:
+            say(f"no heartbeat of the scheduler for {self.options.hang / 2:g} s: another one is loaded")
+            self.spare = HotChild(self.options.command[1:], self.deadline_path)
+        elif not suspicious and self.spare is not None and self.hangs == 0:
+            self.spare.close()
+            self.spare = None
+        if self.spare is not None:
+            self.spare.listen()
 
     def _note_child(self, pid: int | None) -> None:
         fresh = self.child_path.with_suffix(".new")
@@ -259,11 +281,14 @@ class SchedulerAgent:
         self.leading, self.stopping_s = False, None
         self._note_child(None)
         say(f"the scheduler has ended ({'exit code' if code >= 0 else 'signal'} {abs(code)})")
-        self._bury(hot, "")
+        hot.close()  # and whatever it started: only then may somebody else lead
         if handing_over or hopeless or self.ended or (not told and self.keeper.peer_ready() and self.hangs == 0):
             # Somebody else is to lead, or can do so sooner than a cold start here.
             self.hangs = 0
             self.keeper.give_up()
+            say("the lease is given up")
+            self.not_before_s = time.monotonic() + YIELD_S
+        self._bury(hot, "")
 
     def _bury(self, hot: HotChild, why: str) -> None:
         if why:
@@ -271,11 +296,11 @@ class SchedulerAgent:
             self.restarts += 1
             self.not_before_s = time.monotonic() + pause_s
             say(f"the scheduler's program {why} (exit {hot.process.returncode}); again in {pause_s:g} s")
+            hot.close()
         else:
             self.restarts = 0
-        hot.close()
-        self.child = None
-        if not self.ended:
+        self.child, self.spare = self.spare, None
+        if self.child is None and not self.ended:
             self._load()
 
 

@@ -99,6 +99,7 @@ def pair(agent: Agents, query: Any) -> dict[str, subprocess.Popen[bytes]]:
     wait_for(lambda: beating(query, "a"), "a to lead")
     agents["b"] = agent("b")
     wait_for(lambda: ready(query, "b"), "b to be ready")
+    time.sleep(0.6)  # and a to have read it: its loop is 0.5 s
     return agents
 
 

@@ -60,7 +60,7 @@ class Side:
             process.stop()
 
 
-def run(*, sizes: Sequence[int], seconds: float) -> None:
+def run(*, sizes: Sequence[int], seconds: float, **_: object) -> None:
     python = _flower()
     for size in sizes:
         for rate, words in LOADS:
