@@ -207,8 +207,8 @@ class SchedulerAgent:
             self._lead(hot)
         elif hot.ended():
             self._bury(hot, "ended while it was waiting")
-        elif self.keeper.believes() and hot.ready and not self.ended:
-            self._start(hot)
+        elif self.keeper.left_s() > self.timing.stop_s and hot.ready and not self.ended:
+            self._start(hot)  # with less left it would be told to stop at once
 
     def _start(self, hot: HotChild) -> None:
         verdict = self.keeper.verdict
