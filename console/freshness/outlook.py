@@ -276,11 +276,6 @@ STEPS: tuple[Callable[[Seen], Outlook | None], ...] = (
 # --- SLO and error budget ------------------------------------------------------------------------------------------
 
 
-def slo_floor_s(batch_s: float, beat_s: float, poll_s: float) -> float:
-    """The least lag that can be promised: a beat must be written and carried twice over, then seen."""
-    return 2 * (batch_s + beat_s) + poll_s
-
-
 class Alarm(StrEnum):
     PAGE = "page"
     TICKET = "ticket"

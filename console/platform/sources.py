@@ -31,6 +31,9 @@ WAREHOUSE = SourceSpec("warehouse", "the warehouse", "warehouse", "console.fresh
 ORIGINS = SourceSpec("sources", "the source databases", "source", "console.freshness.tasks.poll_origins", 5, 20)
 AGENTS = SourceSpec("agents", "the scheduler agents", "lease", "console.scheduler.tasks.poll_agents", 2, 15)
 """Polled only where a lease store is declared; shown where the scheduler is shown, and not among what must be seen."""
+BEATS = SourceSpec("beats", "the heartbeats at the sources", "source", "console.freshness.tasks.write_beats", 10, 60)
+ARRIVALS = SourceSpec("arrivals", "the heartbeats in the warehouse", "warehouse", "", 10, 30)
+"""Written and read where sources and tasks are declared; what they prove is in each table's own verdict."""
 
 SOURCES: dict[str, SourceSpec] = {
     spec.name: spec

@@ -24,7 +24,6 @@ from console.freshness.outlook import (
     forecast,
     outlook,
     pages,
-    slo_floor_s,
     slope,
 )
 from console.lib.status import Status
@@ -168,10 +167,6 @@ def test_somebody_is_woken_only_when_the_time_left_is_what_a_repair_takes() -> N
 
 
 # --- Objectives ---
-
-
-def test_the_least_slo_is_two_batches_and_beats_and_a_poll() -> None:
-    assert slo_floor_s(batch_s=30, beat_s=10, poll_s=15) == 95
 
 
 def test_the_budget_burns_as_fast_as_its_share_is_used() -> None:

@@ -44,6 +44,23 @@ def only(text: str, env: dict[str, str] = ENV) -> Fault:
             "leave it out",
         ),
         ("vcpus: 2, concurrency: 16, ", "vcpus: 2, ", "fleets[2].concurrency", "is missing", "runs at once"),
+        ("slo: 5m", "slo: 5m, cutoffs: [daily]", "tables[0].cutoffs[0]", "is not a calendar", "every day 00:00"),
+        (
+            "slo: 5m",
+            'slo: 5m, cutoffs: ["every day 00:00 Mars/Base, due by 02:30"]',
+            "tables[0].cutoffs[0]",
+            "no time zone: 'Mars/Base'",
+            "every day 00:00",
+        ),
+        (
+            "slo: 5m",
+            "slo: 30s",
+            "tables[0].slo",
+            "2 × (1 s per batch of shop-cdc + 10 s between heartbeats) + 10 s between polls = 32 s",
+            "at least 32s",
+        ),
+        ("slo: 5m", "slo: 5m, also: [shop-cdcc]", "tables[0].also[0]", "is not declared", "Did you mean shop-cdc?"),
+        ("slo: 5m", "slo: 5m, also: [shop-cdc]", "tables[0].also[0]", "is there twice", "once"),
         ("hardware: general", "hardware: gneral", "fleets[0].hardware", "'gneral'", "'cpu-bound', 'io-bound'"),
         (
             "instance_type: m7g.large",

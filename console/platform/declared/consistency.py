@@ -14,8 +14,9 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
-from console.platform.declared import shape
+from console.platform.declared import cutoffs, shape
 from console.platform.declared.source import REFERENCE, Findings, Path, leaves, value_at
+from console.platform.slo import floor, floor_s
 
 SECRETS = {"password", "token", "routing_key", "secret"}
 PASSWORD = re.compile(r"://[^/?#@\s]*:([^@\s]+)@|[?&]password=([^&\s]+)")
@@ -204,6 +205,7 @@ def consistency(data: dict[str, Any]) -> Findings:
                 "A table is named source.schema.table, by its task's source.",
             )
     yield from _routes(data)
+    yield from _promises(data)
     if data.get("tables") and not data.get("warehouse"):
         yield (
             ("warehouse",),
@@ -227,6 +229,40 @@ def _routes(data: dict[str, Any]) -> Findings:
     whole = routes and len(routes) == len(_items(data, "routes"))
     if whole and not any("critical" in route.severities for _, route in routes):
         yield ("routes",), "none takes critical incidents", "Add critical to a route's severities."
+
+
+def _promises(data: dict[str, Any]) -> Findings:
+    """Tables' further tasks, their calendars, and SLOs that can't be kept."""
+    tasks = {task.name: task for _, task in _good(data, "tasks")}
+    known = _names(data, "tasks", "name")
+    for path, table in _good(data, "tables"):
+        names = (table.task, *table.also)
+        for index, name in enumerate(table.also):
+            if name not in known:
+                yield (*path, "also", index), f"{name!r} is not declared", _nearest(name, known, "tasks")
+            elif name in names[: index + 1]:
+                yield (*path, "also", index), f"{name!r} is there twice", "Name each task once."
+            elif name in tasks and tasks[name].source != table.name.split(".")[0]:
+                yield (
+                    (*path, "also", index),
+                    f"reads {tasks[name].source!r}, another source than the table's",
+                    "A table is named source.schema.table, by its tasks' source.",
+                )
+        for index, text in enumerate(table.cutoffs):
+            try:
+                cutoffs.parse(text)
+            except ValueError as error:
+                yield (*path, "cutoffs", index), str(error), "Write it like every day 00:00 UTC, due by 02:30."
+        slo_s = shape.seconds(table.slo)
+        for task in (tasks[name] for name in names if name in tasks):
+            batch_s = shape.seconds(task.batch)
+            if slo_s < floor_s(batch_s, task.overlap):
+                yield (
+                    (*path, "slo"),
+                    f"is {table.slo}, less than can be proven: {floor(task.name, batch_s, task.overlap)}",
+                    f"Promise at least {floor_s(batch_s, task.overlap):.0f}s.",
+                )
+                break
 
 
 def _nearest(name: str, known: Mapping[str, Path], section: str) -> str:

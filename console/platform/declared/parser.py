@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pydantic import ValidationError
 
-from console.platform.declared import consistency, shape
+from console.platform.declared import consistency, cutoffs, shape
 from console.platform.declared.shape_faults import shape_faults
 from console.platform.declared.source import Document, Findings, Path, resolved
 from console.platform.declared.values import (
@@ -90,9 +90,30 @@ def _declaration(platform: shape.Platform) -> Declaration:
             for fleet in platform.fleets
         ),
         sources=tuple(SourceDeclared(**source.model_dump()) for source in platform.sources),
-        tasks=tuple(TaskDeclared(**task.model_dump()) for task in platform.tasks),
+        tasks=tuple(
+            TaskDeclared(
+                name=task.name,
+                source=task.source,
+                identifier=task.identifier,
+                heartbeat=task.heartbeat or "",
+                heartbeat_at_warehouse=task.heartbeat_at_warehouse or "",
+                batch_s=shape.seconds(task.batch),
+                overlap=task.overlap,
+                control_schema=task.control_schema,
+            )
+            for task in platform.tasks
+        ),
         tables=tuple(
-            TableDeclared(table.name, table.task, table.warehouse, table.column, shape.seconds(table.slo))
+            TableDeclared(
+                name=table.name,
+                task=table.task,
+                warehouse=table.warehouse,
+                column=table.column,
+                slo_s=shape.seconds(table.slo),
+                also=table.also,
+                allowed_lateness_s=shape.seconds(table.allowed_lateness),
+                cutoffs=tuple(cutoffs.parse(text) for text in table.cutoffs),
+            )
             for table in platform.tables
         ),
         datastores=tuple(DatastoreDeclared(**store.model_dump()) for store in platform.datastores),

@@ -15,6 +15,7 @@ SOURCE_RELATION = r"^[A-Za-z0-9_:-]+\.[^\s.\"']+\.[^\s.\"']+$"
 TARGET = r"^(\*|[a-z_]+(/[^\s/]+)*)$"
 TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
 DURATION = r"^\d*[1-9]\d*(\.\d+)?[smhd]$"
+CUTOFF = r"^every .+, due (by|within) .+$"
 
 FORMS = {
     NAME: ("a name of letters, digits, dots and dashes", "shop-cdc"),
@@ -24,6 +25,7 @@ FORMS = {
     TARGET: ("a section, or one thing of it, or * for all", "fleets/cpu"),
     TOPIC: ("the ARN of an SNS topic", "arn:aws:sns:eu-north-1:123456789012:on-call"),
     DURATION: ("a duration: a number and one of s, m, h, d", "90s or 5m"),
+    CUTOFF: ("a calendar of cutoffs", "every day 00:00 America/New_York, due by 02:30"),
 }
 """What each pattern means, and an example."""
 
@@ -41,6 +43,7 @@ SourceRelation = Annotated[str, Field(pattern=SOURCE_RELATION)]
 Duration = Annotated[str, Field(pattern=DURATION)]
 Target = Annotated[str, Field(pattern=TARGET)]
 Topic = Annotated[str, Field(pattern=TOPIC)]
+Cutoffs = Annotated[str, Field(pattern=CUTOFF)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -110,6 +113,17 @@ class Task(Shape):
     name: Name
     source: Name = Field(description="The name of a source above.")
     identifier: Name = Field(description="Its ReplicationTaskIdentifier.")
+    heartbeat: Relation | None = Field(
+        None, description="Its heartbeat table at the source: quarterdeck.heartbeat_NAME where left out."
+    )
+    heartbeat_at_warehouse: Relation | None = Field(
+        None, description="Where that table arrives, when a rule of the task renames it."
+    )
+    batch: Duration = Field("1s", description="How often it applies: BatchApplyTimeoutMax where it applies in batches.")
+    overlap: Count = Field(
+        0, description="How many of its batches are applied beside another: 0 but for parallel apply."
+    )
+    control_schema: Column = Field("public", description="Where its control tables (awsdms_…) are at the warehouse.")
 
 
 class Table(Shape):
@@ -117,9 +131,16 @@ class Table(Shape):
 
     name: SourceRelation = Field(description="source.schema.table")
     task: Name = Field(description="The name of the task that replicates it.")
+    also: tuple[Name, ...] = Field((), strict=False, description="Further tasks that write to the same table.")
     warehouse: Relation = Field(description="schema.table at the warehouse.")
     column: Column = Field(description="A time stamp of its rows: shown as evidence, never as a proof.")
     slo: Duration = Field(description="How far the warehouse may lag behind, such as 5m.")
+    allowed_lateness: Duration = Field(
+        "2s", description="How far back a row's stamp may lie before its transaction began (an application's clock)."
+    )
+    cutoffs: tuple[Cutoffs, ...] = Field(
+        (), strict=False, description="When it is waited for: every day 00:00 America/New_York, due by 02:30."
+    )
 
 
 class Datastore(Shape):

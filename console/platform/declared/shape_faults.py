@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from console.platform.declared import shape
 from console.platform.declared.source import Findings, Path, value_at
 
+_DURATIONS = {"slo", "visibility_timeout", "repage", "every", "batch", "allowed_lateness"}
 _KINDS = {
     "string_type": ("text", "Put quotes around it."),
     "int_type": ("a whole number", "Write digits without quotes."),
@@ -43,7 +44,7 @@ def _shape_fault(detail: ErrorDetails, data: Any) -> tuple[Path, str, str]:
             "is not a known key",
             f"Did you mean {nearest[0]}?" if nearest else f"Known are: {known}.",
         )
-    if kind == "string_type" and path[-1] in {"slo", "visibility_timeout", "repage", "every"}:
+    if kind == "string_type" and path[-1] in _DURATIONS:
         return path, "has no unit", f"Write a number and one of s, m, h, d, such as {value_at(data, path)}m."
     if kind in _KINDS:
         expected, hint = _KINDS[kind]

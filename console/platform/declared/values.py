@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+
+from console.platform.declared.cutoffs import Calendar
 
 
 @dataclass(frozen=True)
@@ -74,6 +77,21 @@ class TaskDeclared:
     name: str
     source: str
     identifier: str
+    heartbeat: str = ""  # schema.table at the source; "": the usual one
+    heartbeat_at_warehouse: str = ""  # "": the same
+    batch_s: float = 1.0
+    overlap: int = 0  # batches that are applied beside another
+    control_schema: str = "public"
+
+    @property
+    def beats(self) -> str:
+        """Its heartbeat table at the source."""
+        return self.heartbeat or f"quarterdeck.heartbeat_{re.sub(r'[^a-z0-9]+', '_', self.name.lower())}"
+
+    @property
+    def beats_arrive(self) -> str:
+        """The same table at the warehouse."""
+        return self.heartbeat_at_warehouse or self.beats
 
 
 @dataclass(frozen=True)
@@ -85,6 +103,17 @@ class TableDeclared:
     warehouse: str  # schema.table at the warehouse
     column: str  # the stamp that is shown as evidence
     slo_s: float
+    also: tuple[str, ...] = ()  # further tasks that write to it
+    allowed_lateness_s: float = 2.0
+    cutoffs: tuple[Calendar, ...] = ()
+
+    @property
+    def source(self) -> str:
+        return self.name.split(".", 1)[0]
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return (self.task, *self.also)
 
 
 @dataclass(frozen=True)
