@@ -9,6 +9,8 @@ from console.platform.sources import SOURCES
 OTHER: dict[str, tuple[str, float]] = {
     # name: (task, interval in seconds)
     "agents": ("console.scheduler.tasks.poll_agents", 2),
+    "freshness.beats": ("console.freshness.tasks.write_beats", 10),
+    "freshness.cutoffs": ("console.freshness.tasks.plan_cutoffs", 60),
     "operations.sweep": ("console.operations.tasks.sweep", 1),
     "history.keep": ("console.history.tasks.keep", 60),
     "fleets.judge": ("console.fleets.tasks.judge", 2),

@@ -30,7 +30,7 @@ NEEDED = (REPLICATION, WAREHOUSE)
 SEVERITY = {Status.HEALTHY: 0, Status.UNKNOWN: 1, Status.DEGRADED: 2, Status.FAILING: 3}
 
 _LOCK = 0x66726573  # "fres": any constant of this app's own
-_VERDICT = ["status", "word", "reason", "since", "lag_s", "pressure", "severity"]
+VERDICT = ["status", "word", "reason", "since", "lag_s", "pressure", "severity"]
 _LEVEL = ["behind", "caught_up_at"]
 
 
@@ -61,12 +61,13 @@ def judge(rows: Iterable[TableSnapshot], now: datetime, just_read: Collection[st
     warehouse_at = now if WAREHOUSE.name in just_read else sights[WAREHOUSE.name].as_of
     changed = []
     for row in rows:
-        before = [getattr(row, name) for name in _VERDICT + _LEVEL]
+        before = [getattr(row, name) for name in VERDICT + _LEVEL]
         origin = origins.get(row.source)
         level(row, origin.server_at if origin else None)
         facts = facts_of(row, tasks, origin, warehouse_at, now, sights[ORIGINS.name].reason)
-        _note(row, verdict(facts, reason, now), now)
-        if before != [getattr(row, name) for name in _VERDICT + _LEVEL]:
+        if not row.followed:  # else heartbeats say more
+            _note(row, verdict(facts, reason, now), now)
+        if before != [getattr(row, name) for name in VERDICT + _LEVEL]:
             changed.append(row)
     return changed
 
@@ -137,7 +138,7 @@ def _note(row: TableSnapshot, found: Verdict, now: datetime) -> None:
     row.pressure = None if found.lag_s is None else found.lag_s / row.slo_s
 
 
-def write(rows: Sequence[TableSnapshot], own: Sequence[str]) -> None:
+def write(rows: Sequence[TableSnapshot], own: Sequence[str], shared: Sequence[str] = (*_LEVEL, *VERDICT)) -> None:
     """Save a poll's own fields and the verdict of the changed rows, in one statement.
 
     Django's bulk update would build an expression per row and field: with thousands of tables that takes longer than
@@ -146,7 +147,7 @@ def write(rows: Sequence[TableSnapshot], own: Sequence[str]) -> None:
     if not rows:
         return
     known: dict[str, models.Field[Any, Any]] = {field.name: field for field in TableSnapshot._meta.concrete_fields}
-    fields = [known[name] for name in ("name", *own, *_LEVEL, *_VERDICT)]
+    fields = [known[name] for name in ("name", *own, *shared)]
     names = [connection.ops.quote_name(str(field.column)) for field in fields]
     arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in fields)
     settings = ", ".join(f"{name} = new.{name}" for name in names[1:])

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import ClassVar
 
-from django.db import models
+from django.db import connection, models
 from django.db.models import Count, F, Q
 
 from console.freshness.rules import TaskFacts
@@ -149,6 +149,25 @@ class TableSnapshot(models.Model):
     pressure = models.FloatField(null=True)  # lag by SLO
     severity = models.SmallIntegerField(default=1)
 
+    # What heartbeats prove. While `followed` the verdict above is theirs, and DMS' own figures are evidence only.
+    also = models.TextField(default="", blank=True)  # further tasks, with spaces between
+    lateness_s = models.FloatField(default=2.0)
+    followed = models.BooleanField(default=False)  # heartbeats are written for all of its tasks
+    nine = models.CharField(max_length=12, default="", blank=True)  # outlook.Nine
+    tags = models.CharField(max_length=100, default="", blank=True)
+    commit_at = models.DateTimeField(null=True)  # the watermarks, on the source's clock
+    row_at = models.DateTimeField(null=True)
+    steady = models.BooleanField(default=False)  # only then may it be called complete
+    held = models.TextField(default="", blank=True)  # why the watermark stands still
+    limiting = models.TextField(default="", blank=True)  # JSON
+    era = models.CharField(max_length=300, default="", blank=True)  # epoch and loads of each task: proofs hold in one
+    epoch = models.IntegerField(null=True)
+    proof_seq = models.BigIntegerField(null=True)
+    speed = models.FloatField(null=True)  # seconds of watermark per second
+    proved_at = models.DateTimeField(null=True)  # of the poll that all of this is from
+    generation = models.BigIntegerField(default=0)  # of the last change
+    legs = models.TextField(default="", blank=True)  # the rule's memory: JSON
+
     objects = TableQuerySet.as_manager()
 
     class Meta:
@@ -157,16 +176,160 @@ class TableSnapshot(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        return (self.task, *self.also.split())
+
+
+class Heartbeat(models.Model):
+    """One DMS task's heartbeat: as it was written at its source, and what was proven by it in the warehouse."""
+
+    task = models.CharField(max_length=200, primary_key=True)
+    source = models.CharField(max_length=200)
+
+    # At the source: the newest that was written, and why none was since
+    written_at = models.DateTimeField(null=True)  # on the console's clock
+    epoch = models.IntegerField(default=0)
+    seq = models.BigIntegerField(default=0)
+    beat_at = models.DateTimeField(null=True)
+    row_safe_before = models.DateTimeField(null=True)
+    prepared_count = models.IntegerField(null=True)
+    own_xid = models.BigIntegerField(null=True)
+    snapshot_xmin = models.BigIntegerField(null=True)
+    holder_pid = models.IntegerField(null=True)
+    holder_user = models.CharField(max_length=200, default="", blank=True)
+    holder_since = models.DateTimeField(null=True)
+    blind = models.TextField(default="", blank=True)  # why nothing is known of open transactions
+    error = models.TextField(default="", blank=True)
+    remedy = models.TextField(default="", blank=True)
+
+    # In the warehouse
+    told_at = models.DateTimeField(null=True)  # when DMS last told its tables' states
+    arrived_seq = models.BigIntegerField(null=True)  # the newest that was seen there
+    arriving = models.TextField(default="", blank=True)  # why none is seen
+    exceptions = models.BigIntegerField(default=0)  # statements that DMS could not apply
+    commit_at = models.DateTimeField(null=True)
+    row_at = models.DateTimeField(null=True)
+    unsettled = models.TextField(default="", blank=True)
+    track = models.TextField(default="", blank=True)  # JSON
+    course = models.TextField(default="", blank=True)  # JSON
+
+    objects: ClassVar[models.Manager[Heartbeat]] = models.Manager()
+
+    class Meta:
+        ordering = ["task"]
+
+    def __str__(self) -> str:
+        return self.task
+
+    @property
+    def ahead_s(self) -> float:
+        """The source's clock less the console's."""
+        if self.beat_at is None or self.written_at is None:
+            return 0.0
+        return (self.beat_at - self.written_at).total_seconds()
+
+
+class CutoffRow(models.Model):
+    """A moment up to which a table is waited for: when it was met, and when it was last known not to be."""
+
+    class Origin(models.TextChoices):
+        CALENDAR = "calendar"
+        API = "api"
+
+    table = models.CharField(max_length=400)
+    at = models.DateTimeField()
+    deadline = models.DateTimeField()
+    origin = models.CharField(max_length=10, choices=Origin.choices)
+    dag_id = models.CharField(max_length=250, default="", blank=True)
+    asked_by = models.CharField(max_length=200, default="", blank=True)
+    reason = models.TextField(default="", blank=True)
+    met_at = models.DateTimeField(null=True)
+    pending_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager[CutoffRow]] = models.Manager()
+
+    class Meta:
+        ordering = ["table", "at"]
+        constraints = [models.UniqueConstraint(fields=["table", "at"], name="freshness_cutoff_once")]
+        indexes = [models.Index(fields=["at"], condition=Q(met_at=None), name="freshness_cutoff_open")]
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.at:%Y-%m-%d %H:%M}"
+
+
+class Proof(models.Model):
+    """That a table was complete to a cutoff: kept, so that who asks again is told the same."""
+
+    table = models.CharField(max_length=400)
+    era = models.CharField(max_length=300)
+    basis = models.CharField(max_length=10)
+    cutoff = models.DateTimeField()
+    proof_id = models.CharField(max_length=300)
+    watermark = models.DateTimeField()
+    epoch = models.IntegerField()
+    at = models.DateTimeField()
+    revoked_at = models.DateTimeField(null=True)
+
+    objects: ClassVar[models.Manager[Proof]] = models.Manager()
+
+    class Meta:
+        ordering = ["-at"]
+        constraints = [
+            models.UniqueConstraint(fields=["table", "cutoff", "basis", "era"], name="freshness_proof_once"),
+        ]
+
+    def __str__(self) -> str:
+        return self.proof_id
+
+
+class TableEvent(models.Model):
+    """Something that happened to a table: a status, a load that revoked what was proven, a cutoff met or missed."""
+
+    table = models.CharField(max_length=400)
+    at = models.DateTimeField()
+    generation = models.BigIntegerField()
+    kind = models.CharField(max_length=20)  # status, revoked, epoch, met
+    text = models.TextField()
+
+    objects: ClassVar[models.Manager[TableEvent]] = models.Manager()
+
+    class Meta:
+        ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["table", "-id"], name="freshness_event_table"),
+            models.Index(fields=["generation"], name="freshness_event_gen"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.text}"
+
+
+def next_generation() -> int:
+    """A number higher than any before: of one poll's changes."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval('freshness_generation')")
+        return int(cursor.fetchone()[0])
+
+
+def generation() -> int:
+    """The newest one."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM freshness_generation")
+        return int(cursor.fetchone()[0])
+
 
 def of(table: TableDeclared) -> TableSnapshot:
     """A declared table of which nothing was read yet; not saved."""
     return TableSnapshot(
         name=table.name,
-        source=table.name.split(".", 1)[0],
+        source=table.source,
         task=table.task,
         warehouse=table.warehouse,
         column=table.column,
         slo_s=table.slo_s,
+        also=" ".join(table.also),
+        lateness_s=table.allowed_lateness_s,
     )
 
 

@@ -10,7 +10,7 @@ from itertools import combinations
 from statistics import median
 
 from console.lib.status import Status
-from console.lib.words import duration
+from console.lib.words import count, duration
 
 DMS_LIMIT_S = 300.0
 POLLS_LIMIT = 3
@@ -152,6 +152,9 @@ class Seen:
     row_lag_s: float | None = None
     commit_lag_s: float | None = None
     holder: Holder | None = None
+    prepared: int = 0  # prepared transactions at the source
+    writer: str = ""  # why heartbeats are not written, where that is known
+    unproven: str = ""  # why there is no watermark, as a sentence
     window: tuple[float, ...] | None = None
     speed: float | None = None
     forecasts: tuple[Forecast, ...] = ()
@@ -199,7 +202,8 @@ def _writer_down(seen: Seen) -> Outlook | None:
     if seen.source_beat_age_s is not None and seen.source_beat_age_s <= limit_s:
         return None
     age = "none is there" if seen.source_beat_age_s is None else f"the newest is {duration(seen.source_beat_age_s)} old"
-    return Outlook(Nine.WRITER_DOWN, f"Heartbeats are not written at the source ({age}): nothing can be proven.")
+    why = seen.writer or "nothing can be proven"
+    return Outlook(Nine.WRITER_DOWN, f"Heartbeats are not written at the source ({age}): {why.rstrip('.')}.")
 
 
 def _stalled(seen: Seen) -> Outlook | None:
@@ -210,13 +214,16 @@ def _stalled(seen: Seen) -> Outlook | None:
 
 def _breached(seen: Seen) -> Outlook | None:
     if seen.row_lag_s is None:
-        return Outlook(Nine.UNKNOWN, "Nothing has been proven yet.")
+        return Outlook(Nine.UNKNOWN, seen.unproven or "Nothing has been proven yet.")
     if seen.row_lag_s <= seen.slo_s:
         return None
     reason = f"{duration(seen.row_lag_s)} behind, the SLO is {duration(seen.slo_s)}"
     if seen.holder is not None and _fine(seen):
         holder = f"a transaction of {seen.holder.user} (pid {seen.holder.pid}) has been open at the source"
         return Outlook(Nine.BREACHED, f"{reason}: {holder} since {seen.holder.since:%H:%M:%S} UTC.", ("HELD_BY_TXN",))
+    if seen.prepared and _fine(seen):
+        text = f"{count(seen.prepared, 'prepared transaction')} at the source: commit or roll back"
+        return Outlook(Nine.BREACHED, f"{reason}, held by {text}.", ("HELD_BY_TXN",))
     return Outlook(Nine.BREACHED, f"{reason}.")
 
 

@@ -20,7 +20,7 @@ from console.platform.sources import ORIGINS, REPLICATION, WAREHOUSE
 
 log = logging.getLogger(__name__)
 
-_DECLARED = ["source", "task", "warehouse", "column", "slo_s"]
+_DECLARED = ["source", "task", "warehouse", "column", "slo_s", "also", "lateness_s"]
 _STATISTICS = [
     "state",
     "inserts",
@@ -44,7 +44,15 @@ _ARRIVED = ["arrived_found", "arrived_newest_at", "arrived_rows"]
 def sync(declared: Declaration) -> None:
     """A row for every declared table and none for others, before anything was read. One query when all is in place."""
     wanted = {
-        table.name: [table.name.split(".", 1)[0], table.task, table.warehouse, table.column, table.slo_s]
+        table.name: [
+            table.source,
+            table.task,
+            table.warehouse,
+            table.column,
+            table.slo_s,
+            " ".join(table.also),
+            table.allowed_lateness_s,
+        ]
         for table in declared.tables
     }
     found = {name: rest for name, *rest in TableSnapshot.objects.values_list("name", *_DECLARED)}
@@ -99,7 +107,8 @@ def read_replication(port: ReplicationPort, declared: Sequence[TaskDeclared], no
     return tuple(results)
 
 
-def save_replication(results: Sequence[TaskResult], as_of: datetime) -> None:
+def save_replication(results: Sequence[TaskResult], as_of: datetime) -> list[TableSnapshot]:
+    """Remember them; the rows of all tables, as they are now. Lags are recorded by `record_lags`."""
     one_at_a_time()
     TaskSnapshot.objects.bulk_create(
         [_task(result, as_of) for result in sorted(results, key=lambda result: result.declared.name)],
@@ -124,6 +133,10 @@ def save_replication(results: Sequence[TaskResult], as_of: datetime) -> None:
             changed[row.name] = row
     changed |= {row.name: row for row in judge(rows, as_of, {REPLICATION.name})}
     write(list(changed.values()), _STATISTICS)
+    return rows
+
+
+def record_lags(rows: Sequence[TableSnapshot], as_of: datetime) -> None:
     series.record([(f"table.{row.name}.lag_s", row.lag_s) for row in rows], as_of)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from celery import shared_task
 from django.utils import timezone
 
+from console.freshness import beating, cutoffs, proving
+from console.freshness.models import TaskSnapshot
 from console.freshness.poll import (
     at_origin,
     read_origins,
-    read_replication,
+    record_lags,
     save_origins,
     save_replication,
     save_warehouse,
@@ -17,7 +21,7 @@ from console.freshness.poll import (
 from console.platform import connect
 from console.platform.declared import declaration
 from console.platform.poll import take
-from console.platform.sources import ORIGINS, REPLICATION, WAREHOUSE
+from console.platform.sources import BEATS, ORIGINS, REPLICATION, WAREHOUSE
 
 
 @shared_task
@@ -26,11 +30,33 @@ def poll_replication() -> None:
     sync(declared)
     if not declared.tasks:
         return
+    names = dict(TaskSnapshot.objects.values_list("name", "arn"))
+
+    def save(found: proving.Look, as_of: datetime) -> None:
+        rows = save_replication(found.results, as_of)
+        proving.save(found, rows, as_of)
+        record_lags(rows, as_of)
+
     take(
         REPLICATION,
-        lambda: read_replication(connect.replication(), declared.tasks, timezone.now()),
-        save_replication,
+        lambda: proving.look(connect.replication(), connect.arrivals, declared, names, timezone.now()),
+        save,
     )
+
+
+@shared_task
+def write_beats() -> None:
+    """A heartbeat for every DMS task, into its source."""
+    declared = declaration()
+    if declared.tasks:
+        take(BEATS, lambda: beating.write(beating.orders(declared.tasks), connect.pulse), beating.save)
+
+
+@shared_task
+def plan_cutoffs() -> None:
+    now = timezone.now()
+    cutoffs.plan(declaration(), now)
+    cutoffs.forget(now)
 
 
 @shared_task

@@ -31,6 +31,8 @@ CLOCK_SKEW_S = 5.0
 MARKS = 512
 """Beats remembered for the cross-check by transaction ids; when none is old enough the row watermark stands still."""
 
+BARRIER = "changes made during its load may still follow"
+
 BROKEN_STATES = {"table error", "table cancelled", "table does not exist"}
 LOADING_STATES = {"before load", "full load", "table is being reloaded"}
 
@@ -224,6 +226,11 @@ class Leg:
     def steady(self) -> bool:
         return not self.held
 
+    @property
+    def era(self) -> str:
+        """What is proven holds for one epoch of the source, between two loads."""
+        return f"{self.epoch or 1}.{self.loads}"
+
 
 def advance(leg: Leg, task: TaskTrack, condition: Condition | None) -> Leg:
     """The table's watermark after a poll. It grows only in the steady state; None as condition: it was not seen."""
@@ -246,7 +253,7 @@ def advance(leg: Leg, task: TaskTrack, condition: Condition | None) -> Leg:
     if task.proof is None:
         return replace(leg, held="no heartbeat has come through yet")
     if leg.load_ended_at is not None and _s(task.proof.beat_at, leg.load_ended_at) <= CLOCK_SKEW_S:
-        return replace(leg, held="changes made during its load may still follow")
+        return replace(leg, held=BARRIER)
     return replace(
         leg,
         commit_at=_later(leg.commit_at, task.commit_at),

@@ -14,6 +14,7 @@ _FED_BY = {
     "aws.datastores": ("datastores",),
     "warehouse": ("freshness",),
     "sources": ("freshness",),
+    "beats": ("freshness",),
 }
 
 

@@ -16,13 +16,16 @@ from console.platform.database import Database
 from console.platform.datastores import Datastores
 from console.platform.declared import declaration
 from console.platform.dms import Replication
+from console.platform.heartbeats import Arrivals, Pulse
 from console.platform.ports import (
     AgentsPort,
     AirflowPort,
+    ArrivalsPort,
     BrokerPort,
     ComputePort,
     DatastoresPort,
     PlatformError,
+    PulsePort,
     ReplicationPort,
     WarehousePort,
 )
@@ -80,6 +83,33 @@ def warehouse() -> WarehousePort:
 
 
 @lru_cache(maxsize=1)
+def arrivals() -> ArrivalsPort:
+    """The heartbeats in the warehouse, over a connection of their own: the evidence's query may be slow."""
+    warehouse()  # raises where none is declared
+    return Arrivals(Database("the warehouse", declaration().warehouse_url, "WAREHOUSE_URL"))
+
+
+@lru_cache(maxsize=64)
+def pulse(name: str) -> PulsePort:
+    """The heartbeats of the source of this name. PlatformError `unsupported` for an engine without a writer."""
+    source = next((source for source in declaration().sources if source.name == name), None)
+    system = f"the source {name}"
+    if source is None:
+        raise PlatformError(
+            system, "not_found", f"{system} is not declared", remedy="Add it to `sources`.", permanent=True
+        )
+    if source.engine != "postgresql":
+        raise PlatformError(
+            system,
+            "unsupported",
+            f"heartbeats are not written into {source.engine} sources yet",
+            remedy="Their lag is shown by DMS' own figures; nothing is proven.",
+            permanent=True,
+        )
+    return Pulse(Database(system, source.url, f"the URL of source {name} in platform.yaml"))
+
+
+@lru_cache(maxsize=1)
 def agents() -> AgentsPort:
     """The lease store, on Airflow's metadata database server. PlatformError `not_found` where none is declared."""
     url = declaration().lease_url
@@ -111,5 +141,17 @@ def origin(name: str) -> WarehousePort:
 
 def forget() -> None:
     """Drop every adapter, so that the next call reads the declaration again (for tests)."""
-    for made in (airflow, broker, _clients, compute, replication, datastores, warehouse, agents, origin):
+    for made in (
+        airflow,
+        broker,
+        _clients,
+        compute,
+        replication,
+        datastores,
+        warehouse,
+        agents,
+        origin,
+        arrivals,
+        pulse,
+    ):
         made.cache_clear()

@@ -10,7 +10,7 @@ from typing import Any
 
 from console.platform.aws import POLL_S, Clients, chunks, rows, utc
 from console.platform.budget import Budget
-from console.platform.readings import ReplicationTaskReading, TableStatistics
+from console.platform.readings import ReplicationTaskReading, TableStatistics, run_of
 
 SYSTEM = "AWS DMS"
 TASKS_PER_CALL = 100
@@ -37,22 +37,21 @@ class Replication:
         if not identifiers:
             return ()
         budget = Budget(SYSTEM, self._poll_s)
-        tasks: dict[str, dict[str, Any]] = {}
-        for some in chunks(list(dict.fromkeys(identifiers)), TASKS_PER_CALL):
-            for row in rows(
-                self._clients,
-                "dms",
-                "describe_replication_tasks",
-                "dms:DescribeReplicationTasks",
-                "ReplicationTasks",
-                budget,
-                Filters=[{"Name": "replication-task-id", "Values": some}],
-                WithoutSettings=True,
-            ):
-                tasks[row["ReplicationTaskIdentifier"]] = row
+        tasks = self._described(identifiers, budget)
         found = [tasks[name] for name in dict.fromkeys(identifiers) if name in tasks]
         points = self._metrics(found, now, budget)
         return tuple(_task(row, points.get(row["ReplicationTaskArn"], {})) for row in found)
+
+    def runs(self, identifiers: Sequence[str]) -> dict[str, str]:
+        """In which run each of those tasks is, by its identifier; only those that run."""
+        if not identifiers:
+            return {}
+        tasks = self._described(identifiers, Budget(SYSTEM, self._poll_s))
+        found = {
+            name: run_of(str(row.get("Status") or ""), utc(row.get("ReplicationTaskStartDate")))
+            for name, row in tasks.items()
+        }
+        return {name: run for name, run in found.items() if run}
 
     def table_statistics(self, arn: str) -> tuple[TableStatistics, ...]:
         """DMS' counters for every table of one task."""
@@ -70,6 +69,22 @@ class Replication:
                 PaginationConfig={"PageSize": 500},
             )
         )
+
+    def _described(self, identifiers: Sequence[str], budget: Budget) -> dict[str, dict[str, Any]]:
+        tasks: dict[str, dict[str, Any]] = {}
+        for some in chunks(list(dict.fromkeys(identifiers)), TASKS_PER_CALL):
+            for row in rows(
+                self._clients,
+                "dms",
+                "describe_replication_tasks",
+                "dms:DescribeReplicationTasks",
+                "ReplicationTasks",
+                budget,
+                Filters=[{"Name": "replication-task-id", "Values": some}],
+                WithoutSettings=True,
+            ):
+                tasks[row["ReplicationTaskIdentifier"]] = row
+        return tasks
 
     def _metrics(self, tasks: Sequence[dict[str, Any]], now: datetime, budget: Budget) -> dict[str, Points]:
         """The newest points of each task, by its ARN, in as few calls as CloudWatch allows."""
@@ -167,6 +182,7 @@ def _task(row: dict[str, Any], points: Points) -> ReplicationTaskReading:
         target_latency_s=newest("CDCLatencyTarget"),
         incoming_changes=newest("CDCIncomingChanges"),
         measured_at=max((at for at, _ in points.values()), default=None),
+        started_at=utc(row.get("ReplicationTaskStartDate")),
     )
 
 

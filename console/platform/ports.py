@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Protocol
 
 from console.platform.readings import (
+    ArrivalsReading,
+    BeatOrder,
     BrokerReading,
     DatastoreReading,
     GroupReading,
     LeasesReading,
     PoolReading,
+    PulseReading,
     ReceiptReading,
     ReplicationTaskReading,
     SchedulerReading,
@@ -110,6 +113,10 @@ class ReplicationPort(Protocol):
 
     def tasks(self, identifiers: Sequence[str], *, now: datetime) -> tuple[ReplicationTaskReading, ...]: ...
 
+    def runs(self, identifiers: Sequence[str]) -> dict[str, str]:
+        """In which run each of those tasks is, by its identifier; only those that run."""
+        ...
+
     def table_statistics(self, arn: str) -> tuple[TableStatistics, ...]: ...
 
 
@@ -118,6 +125,22 @@ class WarehousePort(Protocol):
 
     def evidence(self, tables: Sequence[tuple[str, str, str]]) -> WarehouseReading:
         """The newest stamps of `(declared name, schema.table, column)`, in one query."""
+        ...
+
+
+class PulsePort(Protocol):
+    """A source database into which heartbeats are written."""
+
+    def beat(self, source: str, orders: Sequence[BeatOrder]) -> PulseReading:
+        """Write a heartbeat into each table, in one transaction; those that are not there are named."""
+        ...
+
+
+class ArrivalsPort(Protocol):
+    """The warehouse, into which DMS carries the heartbeats."""
+
+    def arrivals(self, sources: Sequence[tuple[str, str, str, str, tuple[str, ...]]]) -> ArrivalsReading:
+        """The heartbeat rows of `(source, task, schema.table, control schema, names)`, in one query."""
         ...
 
 
@@ -157,6 +180,10 @@ class Ports(Protocol):
     def warehouse(self) -> WarehousePort: ...
 
     def origin(self, name: str) -> WarehousePort: ...
+
+    def pulse(self, name: str) -> PulsePort: ...
+
+    def arrivals(self) -> ArrivalsPort: ...
 
     def datastores(self) -> DatastoresPort: ...
 

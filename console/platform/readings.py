@@ -196,6 +196,16 @@ class ReplicationTaskReading:
     target_latency_s: float | None
     incoming_changes: float | None
     measured_at: datetime | None  # the time of the newest of these points
+    started_at: datetime | None = None  # when its present run began
+
+    @property
+    def run(self) -> str:
+        return run_of(self.status, self.started_at)
+
+
+def run_of(status: str, started_at: datetime | None) -> str:
+    """The name of a DMS task's present run; "" while it does not run."""
+    return f"since {started_at.isoformat() if started_at else 'its creation'}" if status == "running" else ""
 
 
 @dataclass(frozen=True)
@@ -237,6 +247,71 @@ class WarehouseReading:
     server_now: datetime
     took_s: float
     unreadable: tuple[str, ...] = ()  # there, but the console may not read them, or their column is no time
+
+
+@dataclass(frozen=True)
+class BeatOrder:
+    """A heartbeat to write: into which table, and the newest one that the console remembers there (0: none)."""
+
+    task: str
+    relation: str  # schema.table
+    last_epoch: int = 0
+    last_seq: int = 0
+
+
+@dataclass(frozen=True)
+class BeatReading:
+    """A heartbeat row, of one DMS task; times are on the source's clock. What each means: freshness' watermark."""
+
+    task: str
+    epoch: int
+    seq: int
+    beat_at: datetime
+    row_safe_before: datetime | None
+    prepared_count: int | None
+    own_xid: int | None
+    xmin: int | None
+
+
+@dataclass(frozen=True)
+class HolderReading:
+    """The source's oldest open transaction."""
+
+    pid: int
+    user: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class PulseReading:
+    """What was written at a source. `blind`: why nothing is known of open transactions ("": it is)."""
+
+    beats: tuple[BeatReading, ...]
+    missing: tuple[str, ...]  # tasks whose heartbeat table is not there
+    holder: HolderReading | None = None
+    blind: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class SuspendedReading:
+    """A table that DMS suspended, by its control table at the target."""
+
+    task: str  # as declared
+    schema: str
+    table: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class ArrivalsReading:
+    """The heartbeat rows in the warehouse, and what DMS' control tables there say of suspended tables."""
+
+    beats: tuple[BeatReading, ...]
+    missing: tuple[str, ...]  # tasks whose heartbeat table is not there, or may not be read
+    suspended: tuple[SuspendedReading, ...]
+    exceptions: tuple[tuple[str, int], ...]  # task, how many statements DMS could not apply
+    wait_s: float  # how long the warehouse took
 
 
 @dataclass(frozen=True)

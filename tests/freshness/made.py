@@ -6,7 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from console.freshness.poll import OriginResult, TaskResult, save_origins, save_replication, save_warehouse, sync
+from console.freshness.poll import (
+    OriginResult,
+    TaskResult,
+    record_lags,
+    save_origins,
+    save_replication,
+    save_warehouse,
+    sync,
+)
 from console.platform.declared import Declaration, TableDeclared, TaskDeclared, declaration
 from console.platform.models import remember_failure, remember_success
 from console.platform.readings import ReplicationTaskReading, TableEvidence, TableStatistics, WarehouseReading
@@ -77,7 +85,7 @@ def dms(
 ) -> None:
     """A good poll of DMS, begun at `at`."""
     found = tuple(statistics(table.name) for table in tables) if reading and not error else ()
-    save_replication([TaskResult(TASK, reading, found, error)], at)
+    record_lags(save_replication([TaskResult(TASK, reading, found, error)], at), at)
     remember_success(REPLICATION.name, at, 0.1)
 
 

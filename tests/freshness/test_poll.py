@@ -153,6 +153,9 @@ class Replication:
     def tasks(self, identifiers: Sequence[str], *, now: datetime) -> tuple[ReplicationTaskReading, ...]:
         return (made.task(self.now),)
 
+    def runs(self, identifiers: Sequence[str]) -> dict[str, str]:
+        return {TASK.identifier: made.task(self.now).run}
+
     def table_statistics(self, arn: str) -> tuple[TableStatistics, ...]:
         if self.fails:
             raise PlatformError("AWS DMS", "throttled", "AWS throttles the console")

@@ -13,7 +13,7 @@ from console.freshness.models import TableSnapshot
 from console.platform import connect
 from console.platform.models import Source
 from console.platform.ports import PlatformError
-from console.platform.readings import WarehouseReading
+from console.platform.readings import ArrivalsReading, WarehouseReading
 from console.platform.sources import ORIGINS, REPLICATION, WAREHOUSE
 from tests.freshness import made
 from tests.freshness.made import CUSTOMERS, ORDERS, declared
@@ -35,9 +35,17 @@ class Side:
         return made.evidence(timezone.now(), {name: self.newest for name, _, _ in self.asked})
 
 
+class Arrived:
+    """A warehouse without heartbeats."""
+
+    def arrivals(self, sources: object) -> ArrivalsReading:
+        return ArrivalsReading((), (made.TASK.name,), (), (), 0.01)
+
+
 def run(monkeypatch: pytest.MonkeyPatch, warehouse: Side, origin: Side) -> None:
     monkeypatch.setattr(tasks, "declaration", declared)
     monkeypatch.setattr(connect, "warehouse", lambda: warehouse)
+    monkeypatch.setattr(connect, "arrivals", lambda: Arrived())
     monkeypatch.setattr(connect, "origin", lambda name: origin)
     monkeypatch.setattr(connect, "replication", lambda: Replication(timezone.now()))
     for poll in (tasks.poll_replication, tasks.poll_warehouse, tasks.poll_origins):

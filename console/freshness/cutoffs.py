@@ -1,0 +1,125 @@
+"""Cutoffs: those of the calendars are written down ahead of time, each is settled by the poll that proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+
+from console.freshness.models import CutoffRow, Proof, TableEvent, TableSnapshot
+from console.freshness.outlook import Nine
+from console.freshness.watermark import Basis
+from console.lib.words import duration
+from console.platform.declared import Declaration
+
+AHEAD = timedelta(hours=26)
+LOOK_AHEAD = timedelta(minutes=15)
+"""Before this nothing is forecast: a watermark that keeps up has not reached tomorrow either."""
+GIVEN_UP = timedelta(days=7)
+KEPT = timedelta(days=60)
+UNCERTAIN = {Nine.UNKNOWN.value, Nine.WRITER_DOWN.value, ""}
+
+
+def plan(declared: Declaration, now: datetime) -> int:
+    """Write down the calendars' next cutoffs; how many were new. Those that are not declared any more go."""
+    wanted = {
+        (table.name, due.at): due.deadline
+        for table in declared.tables
+        for calendar in table.cutoffs
+        for due in calendar.between(now, now + AHEAD)
+    }
+    ahead = CutoffRow.objects.filter(at__gte=now, at__lt=now + AHEAD)
+    known = {
+        (table, at): (pk, deadline, origin)
+        for pk, table, at, deadline, origin in ahead.values_list("pk", "table", "at", "deadline", "origin")
+    }
+    calendar = CutoffRow.Origin.CALENDAR
+    gone = [pk for key, (pk, _, origin) in known.items() if origin == calendar and key not in wanted]
+    CutoffRow.objects.filter(pk__in=gone).delete()
+    changed = [
+        CutoffRow(table=table, at=at, deadline=deadline, origin=calendar)
+        for (table, at), deadline in wanted.items()
+        if known.get((table, at), ("", None, ""))[1] != deadline
+        and known.get((table, at), ("", None, calendar))[2] == calendar
+    ]
+    CutoffRow.objects.bulk_create(
+        changed, update_conflicts=True, unique_fields=["table", "at"], update_fields=["deadline"], batch_size=5000
+    )
+    return len(changed)
+
+
+def forget(now: datetime) -> None:
+    """What happened long ago, and proofs that nobody will ask for again."""
+    CutoffRow.objects.filter(at__lt=now - KEPT).delete()
+    Proof.objects.filter(at__lt=now - KEPT).delete()
+    TableEvent.objects.filter(at__lt=now - KEPT).delete()
+
+
+def waiting(now: datetime) -> dict[str, list[CutoffRow]]:
+    """The cutoffs that are not met, by table, oldest first. One query."""
+    found: dict[str, list[CutoffRow]] = {}
+    rows = CutoffRow.objects.filter(met_at=None, at__lte=now + LOOK_AHEAD, at__gt=now - GIVEN_UP)
+    for row in rows.order_by("table", "at"):
+        found.setdefault(row.table, []).append(row)
+    return found
+
+
+def settle(
+    wanted: Mapping[str, Sequence[CutoffRow]], rows: Iterable[TableSnapshot], number: int, now: datetime
+) -> list[TableEvent]:
+    """Note which are met by now, with their proofs, and which are known not to be."""
+    met, pending, proofs, events = [], [], [], []
+    for row in rows:
+        for cutoff in wanted.get(row.name, ()):
+            if not row.followed or cutoff.at > now:
+                continue
+            if row.steady and row.row_at is not None and row.row_at >= cutoff.at:
+                cutoff.met_at = now
+                met.append(cutoff)
+                proofs.append(proof_of(row, cutoff.at, Basis.ROW, now))
+                events.append(_event(row, cutoff, number, now))
+            elif row.nine not in UNCERTAIN:
+                pending.append(cutoff.pk)
+    if met:
+        CutoffRow.objects.filter(pk__in=[cutoff.pk for cutoff in met]).update(met_at=now)
+        Proof.objects.bulk_create(proofs, ignore_conflicts=True)
+    if pending:
+        CutoffRow.objects.filter(pk__in=pending).update(pending_at=now)
+    return events
+
+
+def proof_of(row: TableSnapshot, cutoff: datetime, basis: Basis, now: datetime) -> Proof:
+    """That it is complete to the cutoff; the row is steady, and its watermark says so."""
+    watermark = row.row_at if basis == Basis.ROW else row.commit_at
+    assert watermark is not None
+    assert row.proved_at is not None
+    proved_at = row.proved_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    return Proof(
+        table=row.name,
+        era=row.era,
+        basis=basis.value,
+        cutoff=cutoff,
+        proof_id=f"{row.task}/{row.era}/{row.proof_seq}@{proved_at}",
+        watermark=watermark,
+        epoch=row.epoch or 1,
+        at=now,
+    )
+
+
+def _event(row: TableSnapshot, cutoff: CutoffRow, number: int, now: datetime) -> TableEvent:
+    late_s = (now - cutoff.deadline).total_seconds()
+    how = f"{duration(late_s)} late" if late_s > 0 else f"{duration(-late_s)} before its deadline"
+    text = f"Complete to {cutoff.at:%d %b %H:%M} UTC, {how}."
+    return TableEvent(table=row.name, at=now, generation=number, kind="met", text=text)
+
+
+def of_tables(names: Sequence[str], now: datetime, most: int = 14) -> dict[str, list[CutoffRow]]:
+    """The newest cutoffs of each table that have come or are next, oldest first. One query."""
+    found: dict[str, list[CutoffRow]] = {}
+    rows = CutoffRow.objects.filter(table__in=names).filter(Q(at__lte=now + LOOK_AHEAD)).order_by("table", "-at")
+    for row in rows:
+        mine = found.setdefault(row.table, [])
+        if len(mine) < most:
+            mine.append(row)
+    return {name: mine[::-1] for name, mine in found.items()}

@@ -1,0 +1,76 @@
+"""What has to be there before heartbeats can be written and carried: tables and grants, as statements. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+from console.platform.declared.values import TaskDeclared
+
+_COLUMNS = {
+    # Types that Redshift has as well. A column of PostgreSQL can't be called xmin: it has one of its own.
+    "postgresql": "source_id varchar(200) PRIMARY KEY, epoch integer NOT NULL, seq bigint NOT NULL, "
+    "beat_at timestamptz NOT NULL, row_safe_before timestamptz, prepared_count integer, own_xid bigint, "
+    "snapshot_xmin bigint, timeline varchar(20) NOT NULL DEFAULT ''",
+    "mysql": "source_id varchar(200) PRIMARY KEY, epoch int NOT NULL, seq bigint NOT NULL, "
+    "beat_at datetime(6) NOT NULL, row_safe_before datetime(6), prepared_count int, own_xid bigint, "
+    "snapshot_xmin bigint, timeline varchar(40) NOT NULL DEFAULT ''",
+}
+
+
+def _name(relation: str, quote: str = '"') -> str:
+    return ".".join(f"{quote}{part}{quote}" for part in relation.split(".", 1))
+
+
+def at_source(tasks: Sequence[TaskDeclared], engine: str, user: str) -> list[str]:
+    """For a source of this engine: one table per DMS task, and what the console's user needs."""
+    if engine == "mysql":
+        return _at_mysql(tasks, user)
+    statements = [f'CREATE SCHEMA IF NOT EXISTS "{schema}"' for schema in _schemas([task.beats for task in tasks])]
+    statements += [f"CREATE TABLE IF NOT EXISTS {_name(task.beats)} ({_COLUMNS['postgresql']})" for task in tasks]
+    if user:
+        schemas = _schemas([task.beats for task in tasks])
+        statements += [f'GRANT USAGE ON SCHEMA "{schema}" TO "{user}"' for schema in schemas]
+        statements += [f'GRANT SELECT, INSERT, UPDATE ON {_name(task.beats)} TO "{user}"' for task in tasks]
+        statements.append(f'GRANT pg_read_all_stats TO "{user}"')
+    return statements
+
+
+def _at_mysql(tasks: Sequence[TaskDeclared], user: str) -> list[str]:
+    statements = [f"CREATE DATABASE IF NOT EXISTS `{schema}`" for schema in _schemas([task.beats for task in tasks])]
+    statements += [
+        f"CREATE TABLE IF NOT EXISTS {_name(task.beats, '`')} ({_COLUMNS['mysql']}) ENGINE=InnoDB" for task in tasks
+    ]
+    if user:
+        statements += [f"GRANT SELECT, INSERT, UPDATE ON {_name(task.beats, '`')} TO '{user}'@'%'" for task in tasks]
+        statements.append(f"GRANT PROCESS, XA_RECOVER_ADMIN ON *.* TO '{user}'@'%'")
+    return statements
+
+
+def at_warehouse(tasks: Sequence[TaskDeclared], user: str) -> list[str]:
+    """For Redshift or PostgreSQL. DMS makes the tables itself when it loads them; made before, it fills them."""
+    relations = [task.beats_arrive for task in tasks]
+    statements = [f'CREATE SCHEMA IF NOT EXISTS "{schema}"' for schema in _schemas(relations)]
+    statements += [f"CREATE TABLE IF NOT EXISTS {_name(relation)} ({_COLUMNS['postgresql']})" for relation in relations]
+    if user:
+        statements += [f'GRANT USAGE ON SCHEMA "{schema}" TO "{user}"' for schema in _schemas(relations)]
+        statements += [f'GRANT SELECT ON {_name(relation)} TO "{user}"' for relation in relations]
+    return statements
+
+
+def mapping(task: TaskDeclared) -> str:
+    """The rule that a DMS task's table mapping needs, so that it carries its heartbeat."""
+    schema, table = task.beats.split(".", 1)
+    return json.dumps(
+        {
+            "rule-type": "selection",
+            "rule-id": "900",
+            "rule-name": "quarterdeck-heartbeat",
+            "object-locator": {"schema-name": schema, "table-name": table},
+            "rule-action": "include",
+        }
+    )
+
+
+def _schemas(relations: Sequence[str]) -> list[str]:
+    return sorted({relation.split(".", 1)[0] for relation in relations} - {"public"})
