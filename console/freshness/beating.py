@@ -63,8 +63,7 @@ def write(
     connect: Callable[[str], PulsePort],
     now: Callable[[], datetime] = timezone.now,
 ) -> tuple[Written, ...]:
-    """Every source at the same time, so that one that hangs delays no other. Raises when none could be written."""
-    failures: list[PlatformError] = []
+    """Every source at the same time, so that one that hangs delays no other."""
 
     def beat(source: str) -> Written:
         tasks, at = tuple(order.task for order in wanted[source]), now()
@@ -72,7 +71,6 @@ def write(
             return Written(source, tasks, at, connect(source).beat(source, wanted[source]))
         except PlatformError as error:
             log.warning("heartbeats of %s: %s (%s)", source, error.message, error.code)
-            failures.append(error)
             return Written(source, tasks, at, None, error.message, error.remedy)
 
     with ThreadPoolExecutor(max_workers=max(1, min(8, len(wanted))), thread_name_prefix="beat") as pool:
