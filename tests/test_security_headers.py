@@ -90,3 +90,11 @@ def test_a_form_without_its_csrf_token_is_refused() -> None:
     client.force_login(User.objects.create_user("root", role=Role.ADMIN))
     for path in ("/accounts/tokens/", "/accounts/logout/", "/accounts/password/", "/admin/accounts/user/add/"):
         assert client.post(path, {}).status_code == 403, path
+
+
+def test_pages_travel_compressed_to_whoever_can_read_that(root: Client) -> None:
+    plain = root.get("/accounts/tokens/")
+    packed = root.get("/accounts/tokens/", headers={"Accept-Encoding": "gzip"})
+    assert "Content-Encoding" not in plain
+    assert packed["Content-Encoding"] == "gzip"
+    assert len(packed.content) < len(plain.content) / 2

@@ -114,7 +114,8 @@ def _cached(request: HttpRequest, answer: SeriesOut, step_s: int) -> HttpRespons
     told = answer.model_dump()
     tag = hashlib.sha256(Encoder().encode(told | {"end": None}).encode()).hexdigest()[:32]
     headers = {"ETag": f'"{tag}"', "Cache-Control": f"private, max-age={min(step_s // 3, 60)}"}
-    if request.headers.get("If-None-Match") == f'"{tag}"':
+    # Weakly: a compressed answer's tag comes back with W/ before it.
+    if request.headers.get("If-None-Match", "").removeprefix("W/") == f'"{tag}"':
         return HttpResponse(status=304, headers=headers)
     body = Encoder(allow_nan=False, ensure_ascii=False, separators=(",", ":")).encode(told)
     return HttpResponse(body, content_type="application/json; charset=utf-8", headers=headers)

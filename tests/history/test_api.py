@@ -65,11 +65,12 @@ def test_each_range_has_a_step_that_fits_a_screen(viewer: Client, range_: str, s
     assert points - 1 <= len(body["x"]) <= points + 1
 
 
-def test_the_same_chart_is_not_sent_twice(viewer: Client, recorded: datetime) -> None:
+@pytest.mark.parametrize("encoding", ["identity", "gzip"])
+def test_the_same_chart_is_not_sent_twice(viewer: Client, recorded: datetime, encoding: str) -> None:
     address = "/api/v1/series?names=fleet.cpu.running&range=24h"
-    first = viewer.get(address)
+    first = viewer.get(address, headers={"Accept-Encoding": encoding})
     assert first.headers["Cache-Control"].startswith("private, max-age=")
-    again = viewer.get(address, headers={"If-None-Match": first.headers["ETag"]})
+    again = viewer.get(address, headers={"If-None-Match": first.headers["ETag"], "Accept-Encoding": encoding})
     assert (again.status_code, again.content) == (304, b"")
     series.record([("fleet.cpu.running", 99)], timezone.now() + 16 * timedelta(seconds=1))
     changed = viewer.get(
