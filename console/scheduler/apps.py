@@ -6,8 +6,11 @@ class SchedulerConfig(AppConfig):
     label = "scheduler"
 
     def ready(self) -> None:
-        from console.operations.kinds import register
-        from console.scheduler.takeover_kind import KINDS  # the models are there only now
+        from console.lib import metrics
+        from console.operations import kinds
+        from console.scheduler.metrics import collect  # the models are there only now
+        from console.scheduler.takeover_kind import KINDS
 
+        metrics.register("scheduler", collect)
         for kind in KINDS:
-            register(kind)
+            kinds.register(kind)
