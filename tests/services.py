@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from pathlib import Path
+from types import FrameType
 
 import psycopg2
 
@@ -68,6 +69,15 @@ def _start_redis() -> str:
         except redis.RedisError:
             time.sleep(0.05)
     return f"redis://127.0.0.1:{port}/0"
+
+
+def _terminated(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def pytest_configure() -> None:
+    """A TERM (a time limit's, CI's) ends the tests as Ctrl-C does: fixtures stop what they have started."""
+    signal.signal(signal.SIGTERM, _terminated)
 
 
 def _declare() -> str:

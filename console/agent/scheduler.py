@@ -207,8 +207,15 @@ class SchedulerAgent:
             self._lead(hot)
         elif hot.ended():
             self._bury(hot, "ended while it was waiting")
-        elif self.keeper.left_s() > self.timing.stop_s and hot.ready and not self.ended:
-            self._start(hot)  # with less left it would be told to stop at once
+        elif self.keeper.left_s() > self.timing.stop_s and not self.ended:  # with less left it would be told to stop
+            if hot.ready:
+                self._start(hot)
+            elif self._another_is_sooner():  # one that became ready, or was heard of, only after the scheduler's end
+                self.keeper.give_up()
+
+    def _another_is_sooner(self) -> bool:
+        """Somebody else can lead before a cold start here. After a hang the first restart is in place all the same."""
+        return self.keeper.peer_ready() and self.hangs == 0
 
     def _start(self, hot: HotChild) -> None:
         verdict = self.keeper.verdict
@@ -282,8 +289,7 @@ class SchedulerAgent:
         self._note_child(None)
         say(f"the scheduler has ended ({'exit code' if code >= 0 else 'signal'} {abs(code)})")
         hot.close()  # and whatever it started: only then may somebody else lead
-        if handing_over or hopeless or self.ended or (not told and self.keeper.peer_ready() and self.hangs == 0):
-            # Somebody else is to lead, or can do so sooner than a cold start here.
+        if handing_over or hopeless or self.ended or (not told and self._another_is_sooner()):
             self.hangs = 0
             self.keeper.give_up()
             say("the lease is given up")

@@ -24,6 +24,7 @@ from console.sandbox.home import REPOSITORY
 from tests.services import free_port
 
 START_WITHIN_S = 600
+ONE_WITHIN_S = 900
 
 
 @dataclass
@@ -152,6 +153,9 @@ def make_folder() -> Path:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The start is measured before the sandbox that all share takes the machine's time."""
     items.sort(key=lambda item: "test_start_and_stop" not in item.nodeid and "journeys" in item.nodeid)
+    for item in items:
+        if "tests/journeys/" in item.nodeid and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(ONE_WITHIN_S))
 
 
 @pytest.fixture(scope="session")

@@ -163,14 +163,16 @@ def test_the_databases_end_after_everything_that_uses_them(
     assert set(ended[2:]) == {"postgres", "redis"}
 
 
-def test_a_schedulers_child_is_listed_while_it_lives_below_its_host(held: Supervisor, site: Site, python: Any) -> None:
+def test_a_schedulers_child_is_listed_while_it_lives_below_its_host(
+    held: Supervisor, site: Site, python: Any, wait: Wait
+) -> None:
     async def scenario() -> None:
         state = airflow.child_state(site.home, "scheduler-a")
+        state.parent.mkdir(parents=True)
         code = f"import json, subprocess, sys\nchild = subprocess.Popen([sys.executable, '-c', {FOREVER!r}])\n"
         code += f"open({str(state)!r}, 'w').write(json.dumps({{'pid': child.pid}}))\nchild.wait()"
         held.add(python(code, name="scheduler-a"))
-        while "scheduler-a.child" not in held.children():
-            await asyncio.sleep(0.05)
+        await wait(lambda: "scheduler-a.child" in held.children())
         held.write_processes()
         assert set(listed(site)) == {"scheduler-a", "scheduler-a.child"}
         await held.stop_all()

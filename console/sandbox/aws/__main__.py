@@ -23,7 +23,9 @@ from console.sandbox.aws import groups, services
 
 
 class Quiet(MotoRequestHandler):
-    """No line per request: there are several each second."""
+    """No line per request: there are several each second. No connection outlives its answer, nor so an outage."""
+
+    protocol_version = "HTTP/1.0"
 
     def log_request(self, *args: Any, **kwargs: Any) -> None:
         pass
