@@ -28,7 +28,7 @@ lint: .venv/.lint
 	@bash .ci/lint
 
 format: .venv/.lint
-	@.venv/bin/ruff format console tests manage.py && .venv/bin/ruff check --fix console tests manage.py
+	@.venv/bin/ruff format console tests docker/airflow/provider manage.py && .venv/bin/ruff check --fix console tests docker/airflow/provider manage.py
 
 bench: .venv/.ready
 	@$(PY) -m tests.bench $(ARGS)

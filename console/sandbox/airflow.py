@@ -20,12 +20,24 @@ LOCK = REPOSITORY / "docker" / "airflow" / "requirements.lock"
 DAGS = REPOSITORY / "docker" / "airflow" / "dags"
 MODULES = REPOSITORY / "docker" / "airflow" / "modules"
 """On Airflow's PYTHONPATH: the function that names its hosts."""
+PROVIDER = REPOSITORY / "docker" / "airflow" / "provider"
+"""The provider package: the freshness sensor, the hooks, files from task to task."""
+
+LOCK_STAMP, PROVIDER_STAMP = "sandbox-install-id", "sandbox-provider-id"
 
 
 def install_id() -> str:
     """Changes with the lock or the Python version: then the environment is made anew."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     return hashlib.sha256(LOCK.read_bytes() + version.encode()).hexdigest()
+
+
+def provider_id() -> str:
+    """Changes with the provider's files: then only the provider is installed anew."""
+    digest = hashlib.sha256(install_id().encode())
+    for path in sorted([PROVIDER / "pyproject.toml", *PROVIDER.rglob("*.py")]):
+        digest.update(f"{path.relative_to(PROVIDER)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()
 
 
 def _uv() -> str:
@@ -38,32 +50,42 @@ def _uv() -> str:
     return str(uv.find_uv_bin())
 
 
+def _stamped(home: Home, name: str, value: str) -> bool:
+    stamp = home.airflow_venv / name
+    return stamp.exists() and stamp.read_text() == value
+
+
 def is_installed(home: Home) -> bool:
-    marker = home.airflow_venv / "sandbox-install-id"
-    return marker.exists() and marker.read_text() == install_id()
+    return _stamped(home, LOCK_STAMP, install_id()) and _stamped(home, PROVIDER_STAMP, provider_id())
 
 
 async def install(home: Home) -> None:
-    """Make Airflow's environment from the lock, where it is not there yet."""
-    if is_installed(home):
-        return
-    venv, log = home.airflow_venv, home.logs / "airflow-install.log"
-    uv = _uv()
+    """Make Airflow's environment from the lock, and install the provider into it, each where it is not there yet."""
+    venv, uv = home.airflow_venv, _uv()
+    python = str(venv / "bin" / "python")
+    if not _stamped(home, LOCK_STAMP, install_id()):
+        await _run(home, uv, "venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(venv))
+        await _run(home, uv, "pip", "install", "--quiet", "--no-deps", "--python", python, "-r", str(LOCK))
+        (venv / LOCK_STAMP).write_text(install_id())
+    if not _stamped(home, PROVIDER_STAMP, provider_id()):
+        again = ("--reinstall-package", "quarterdeck-airflow-provider")
+        await _run(home, uv, "pip", "install", "--quiet", "--no-deps", *again, "--python", python, str(PROVIDER))
+        (venv / PROVIDER_STAMP).write_text(provider_id())
+
+
+async def _run(home: Home, *command: str) -> None:
+    """One step of the installation. Raises SandboxError."""
     env = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "PYTHONPATH"}}
     env["UV_LINK_MODE"] = env.get("UV_LINK_MODE", "hardlink")
-    for command in (
-        (uv, "venv", "--quiet", "--clear", "--no-project", "--python", sys.executable, str(venv)),
-        (uv, "pip", "install", "--quiet", "--no-deps", "--python", str(venv / "bin" / "python"), "-r", str(LOCK)),
-    ):  # fmt: skip
-        code, output = await probe.run(*command, env=env)
-        with log.open("a") as file:
-            file.write(f"$ {' '.join(command)}\n{output}\n")
-        if code:
-            raise SandboxError(
-                f"Airflow could not be installed (exit code {code}): is a package index reachable from here? "
-                f"{last_lines(log)}"
-            )
-    (venv / "sandbox-install-id").write_text(install_id())
+    log = home.logs / "airflow-install.log"
+    code, output = await probe.run(*command, env=env)
+    with log.open("a") as file:
+        file.write(f"$ {' '.join(command)}\n{output}\n")
+    if code:
+        raise SandboxError(
+            f"Airflow could not be installed (exit code {code}): is a package index reachable from here? "
+            f"{last_lines(log)}"
+        )
 
 
 def settings(site: Site) -> dict[str, str]:
