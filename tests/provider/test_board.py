@@ -47,6 +47,7 @@ class Asking:
 
 
 def gaps(console: FakeConsole) -> list[float]:
+    """Seconds between the requests' arrivals: on a busy machine one arrives late, so the next seems early."""
     return [later - earlier for (earlier, _), (later, _) in pairwise(console.requests)]
 
 
@@ -72,7 +73,7 @@ def test_two_thousand_sensors_make_one_request_per_interval(console: FakeConsole
     took = time.monotonic() - began
     assert len(console.requests) <= took + 1, "more than one request per interval of a second"
     assert len(console.requests) >= 4, "it stopped asking"
-    assert min(gaps(console)) > 0.98
+    assert min(gaps(console)) > 0.8
     assert console.requests[-1][1] == SENSORS, "the last request asks for everybody"
 
 
@@ -100,7 +101,7 @@ def test_an_outage_is_waited_out(console: FakeConsole) -> None:
 
     asyncio.run(scene())
     assert len(console.requests) >= 3
-    assert min(gaps(console)) > 0.98
+    assert min(gaps(console)) > 0.8
 
 
 def test_a_console_that_is_gone_is_waited_for(console: FakeConsole) -> None:
