@@ -26,6 +26,7 @@ ROUTERS = {
     "/datastores": "console.datastores.api.router",
     "/deploys": "console.deploys.api.router",
     "/operations": "console.operations.api.router",
+    "/hooks": "console.incidents.hooks.router",
     "/series": "console.history.api.router",
     "/me": "console.accounts.api.router",
     "/audit": "console.accounts.audit_api.router",

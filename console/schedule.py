@@ -18,6 +18,8 @@ OTHER: dict[str, tuple[str, float]] = {
     "fleets.forget": ("console.fleets.tasks.forget", 3600),
     "deploys.predict": ("console.deploys.tasks.predict", 10),
     "incidents.pages": ("console.incidents.tasks.sweep_pages", 1),
+    "incidents.dead_man": ("console.incidents.tasks.dead_man", 5),
+    "incidents.forget_hooks": ("console.incidents.tasks.forget_hooks", 3600),
     "overview.judge": ("console.overview.tasks.judge", 2),
     "accounts.sweep": ("console.accounts.tasks.sweep", 3600),
 }

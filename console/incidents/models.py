@@ -294,3 +294,29 @@ class PageAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.pager}: {self.text}"
+
+
+class HookEvent(models.Model):
+    """A webhook that was taken, by its sender's id: the same one again is a replay. Kept for a week."""
+
+    sender = models.CharField(max_length=20)
+    event_id = models.CharField(max_length=200)
+    received_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint("sender", "event_id", name="hook_event_once")]
+
+    def __str__(self) -> str:
+        return f"{self.sender} {self.event_id}"
+
+
+class DeadMan(models.Model):
+    """The dead man's switch, one row: when the outside was last told that the console is well, and why it was not."""
+
+    due_at = models.DateTimeField(db_default=Now())
+    pinged_at = models.DateTimeField(null=True)
+    attempted_at = models.DateTimeField(null=True)
+    fault = models.TextField(default="", blank=True)  # why the last ping was left out, or failed
+
+    def __str__(self) -> str:
+        return self.fault or "well"

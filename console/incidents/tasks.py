@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from celery import shared_task
+from django.utils import timezone
 
-from console.incidents import deliver
+from console.incidents import deliver, pinging
+from console.incidents.hooks import FORGET_AFTER
+from console.incidents.models import HookEvent
 
 
 @shared_task
@@ -17,3 +20,14 @@ def sweep_pages() -> None:
 @shared_task
 def deliver_page(pk: int) -> None:
     deliver.deliver(pk)
+
+
+@shared_task
+def dead_man() -> None:
+    pinging.ping(timezone.now())
+
+
+@shared_task
+def forget_hooks() -> None:
+    """Ids of webhooks that are too old to be taken again anyway."""
+    HookEvent.objects.filter(received_at__lt=timezone.now() - FORGET_AFTER).delete()
