@@ -255,6 +255,8 @@ def reconcile(
     for key, finding in folded.roots.items():
         if key in held or (now - signals[key].since).total_seconds() < finding.after_s:
             continue
+        if any(one in found or one in held for one in finding.masked_by):
+            continue
         parts = folded.children.get(key, ())
         quiet = _quiet(finding.target, finding.own, windows, now)
         severity = worst([finding.severity, *(part.severity for part in parts)])

@@ -127,6 +127,7 @@ def _keep(incident: Incident, kept: Keeping, now: datetime) -> bool:
     if kept.finding is not None:
         it = kept.finding
         incident.title, incident.sentence, incident.url = it.title[:300], it.sentence, it.url[:1000]
+        incident.detector = it.detector  # of the same fault more may be known by now
         incident.latest, incident.recommended = evidence_of(it), recommended_of(it.recommended)
     if kept.children is not None:
         incident.children, incident.folded = _children(kept.children), len(kept.children)
@@ -155,7 +156,7 @@ def _keep(incident: Incident, kept: Keeping, now: datetime) -> bool:
 
 
 _KEPT = (
-    "title", "sentence", "url", "latest", "recommended", "children", "folded", "severity", "state", "owed",
+    "title", "sentence", "url", "detector", "latest", "recommended", "children", "folded", "severity", "state", "owed",
     "snoozed_until", "acknowledged_at", "acknowledged_by",
 )  # fmt: skip
 _WORDS = {

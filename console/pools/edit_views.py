@@ -42,10 +42,11 @@ class PoolForm(forms.Form):
 @require_role("operator")
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, name: str = "") -> HttpResponse:
-    """GET: the form. POST without `plan`: the preflight of what was typed. POST with `plan` and a reason: do it."""
+    """GET: the form, with `slots` of the address where it names them. POST without `plan`: the preflight of what was typed. POST with `plan` and a reason: do it."""
     row = PoolSnapshot.objects.filter(name=name).first()
     if request.method != "POST":
-        return _page(request, name, row, PoolForm(initial=_initial(name, row)))
+        begun = {"slots": request.GET["slots"]} if request.GET.get("slots", "").isdecimal() else {}
+        return _page(request, name, row, PoolForm(initial=_initial(name, row) | begun))
     form = PoolForm(_typed(request, name=name or request.POST.get("name", "")))
     form.fields["slots"].required = not request.POST.get("remove")
     if not form.is_valid():

@@ -89,6 +89,7 @@ class Verdict:
     leading_since: datetime | None
     candidates: tuple[Candidate, ...]
     processes: tuple[Process, ...]  # every kind, the leader too
+    rule: str = ""  # which rule said so, in a word ("lost"); "" while it can't be seen
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def judge(
         declared=declared,
         lease=lease,
     )
-    verdict = next(said for rule in RULES if (said := rule(facts)))
+    name, verdict = next((rule.__name__.strip("_"), said) for rule in RULES if (said := rule(facts)))
     since = memory.leading.since if memory.leading and leader and memory.leading.job == leader.job else None
     return Verdict(
         status=verdict.status,
@@ -151,6 +152,7 @@ def judge(
         leading_since=since or (leader.started_at if leader else None),
         candidates=facts.candidates,
         processes=found,
+        rule=name,
     )
 
 

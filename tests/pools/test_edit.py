@@ -121,3 +121,10 @@ def test_a_form_that_was_overtaken_keeps_what_was_typed(pool: PoolSnapshot) -> N
     assert "was changed since you looked" in text
     assert 'value="10"' in text
     assert "mine" in text
+
+
+def test_a_link_may_begin_the_form_with_other_slots(client: Client, pool: PoolSnapshot) -> None:
+    client.force_login(user_of(Role.OPERATOR))
+    text = client.get("/pools/partner_apis/edit/?slots=12").content.decode()
+    assert 'value="12"' in text
+    assert 'value="8"' in client.get("/pools/partner_apis/edit/?slots=many").content.decode()

@@ -1,0 +1,35 @@
+"""The kinds of fault that the console tells, each with its runbook `docs/runbooks/NAME.md`. Pure."""
+
+from __future__ import annotations
+
+DETECTORS: dict[str, str] = {
+    "scheduler-down": "No scheduler runs",
+    "scheduler-late": "The scheduler is late",
+    "scheduler-standby": "The scheduler has no standby",
+    "scheduler-takeover": "Another host took scheduling over",
+    "scheduler-setup": "Schedulers are not set up as declared",
+    "agent-silent": "A scheduler agent is silent",
+    "airflow-database": "Airflow's metadata database is not well",
+    "airflow-helper": "The DAG processor or the triggerer is not well",
+    "queue-not-served": "Tasks wait and no worker is in service",
+    "queue-starving": "Tasks wait, and no slot is free or on the way",
+    "queue-below-baseline": "Fewer workers than the baseline",
+    "queue-ghosts": "The broker and Airflow disagree",
+    "tasks-queued-long": "Tasks wait although slots are free",
+    "workers-catatonic": "Workers answer but take nothing",
+    "workers-lost": "Workers are lost",
+    "workers-overdue": "Instances start and no worker comes up",
+    "fleet-without-group": "A fleet's Auto Scaling Group does not exist",
+    "operation-waits": "An operation waits for a person",
+    "operation-failed": "An operation failed",
+    "operation-stuck": "An operation can't go on",
+    "operation-overdue": "Nobody works on an operation",
+    "replication-broken": "A DMS task does not replicate",
+    "table-late": "Tables are late",
+    "pool-starved": "A pool starves its tasks",
+    "datastore-down": "A datastore is not available",
+    "datastore-not-redundant": "A datastore has no standby",
+    "console-blind": "The console can't see a part of the platform",
+    "console-behind": "The console itself is behind",
+    "outside": "Another system says so",
+}
