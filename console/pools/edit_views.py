@@ -42,7 +42,10 @@ class PoolForm(forms.Form):
 @require_role("operator")
 @require_http_methods(["GET", "HEAD", "POST"])
 def edit(request: HttpRequest, name: str = "") -> HttpResponse:
-    """GET: the form, with `slots` of the address where it names them. POST without `plan`: the preflight of what was typed. POST with `plan` and a reason: do it."""
+    """GET: the form, with `slots` of the address where it names them.
+
+    POST without `plan`: the preflight of what was typed. POST with `plan` and a reason: do it.
+    """
     row = PoolSnapshot.objects.filter(name=name).first()
     if request.method != "POST":
         begun = {"slots": request.GET["slots"]} if request.GET.get("slots", "").isdecimal() else {}
