@@ -61,9 +61,10 @@ class Finding:
 
     `detector` names the kind of fault and its runbook (`docs/runbooks/DETECTOR.md`). `target` is what it is about, with
     the section before it: `fleets/cpu`; maintenance windows and routes match on it. `impact` names what suffers from
-    it. `causes` are keys: while one of them is found or open, this finding is part of that incident. `masked_by` are keys
-    too: while one of those is found or open, this one does not open, and it does not keep that one open either. `after_s`
-    is how long it must last before anybody is told. `own` is the console's own blindness, which no window silences.
+    it. `causes` are keys: while one of them is found or open, this finding is part of that incident. `masked_by` are
+    keys too: while one of those is found or open, this one does not open, and it does not keep that one open either.
+    `after_s` is how long it must last before anybody is told. `own` is the console's own blindness, which no window
+    silences.
     `series` are names of time series that show it.
     """
 
