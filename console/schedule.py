@@ -21,7 +21,7 @@ OTHER: dict[str, tuple[str, float]] = {
     "incidents.dead_man": ("console.incidents.tasks.dead_man", 5),
     "incidents.forget_hooks": ("console.incidents.tasks.forget_hooks", 3600),
     "overview.judge": ("console.overview.tasks.judge", 2),
-    "incidents.detect": ("console.overview.tasks.detect", 5),
+    "overview.detect": ("console.overview.tasks.detect", 5),
     "accounts.sweep": ("console.accounts.tasks.sweep", 3600),
 }
 

@@ -241,13 +241,15 @@ def reconcile(
         if after != memory.get(key):
             changed[key] = after
     dismissed = {key for key, one in signals.items() if one.dismissed and key not in held}
-    folded = fold({key: finding for key, finding in found.items() if key not in dismissed}, set(held))
+    folded, over = _settled(
+        {key: finding for key, finding in found.items() if key not in dismissed}, held, report, signals, now
+    )
     opened, kept, ended = [], [], []
     for key, incident in held.items():
         finding, parts = folded.roots.get(key), folded.children.get(key, ())
         if key in folded.into:
             ended.append(Ending(key, "It is part of another incident.", into=folded.into[key]))
-        elif finding is None and key not in found and _over(signals.get(key), report.hides(key), bool(parts), now):
+        elif key in over:
             ended.append(Ending(key, "It is seen to be over."))
         else:
             unseen = finding is None and report.hides(key)
@@ -255,13 +257,34 @@ def reconcile(
     for key, finding in folded.roots.items():
         if key in held or (now - signals[key].since).total_seconds() < finding.after_s:
             continue
-        if any(one in found or one in held for one in finding.masked_by):
+        if any(one in found or (one in held and one not in over) for one in finding.masked_by):
             continue
         parts = folded.children.get(key, ())
         quiet = _quiet(finding.target, finding.own, windows, now)
         severity = worst([finding.severity, *(part.severity for part in parts)])
         opened.append(Opening(finding, severity, parts, None if quiet else Why.OPENED, quiet.id if quiet else None))
     return Changes(tuple(opened), tuple(one for one in kept if one is not None), tuple(ended), changed)
+
+
+def _settled(
+    found: Mapping[str, Finding],
+    held: Mapping[str, Held],
+    report: Report,
+    signals: Mapping[str, Signal],
+    now: datetime,
+) -> tuple[Folded, frozenset[str]]:
+    """What is part of what, and which incidents are over. What followed from one that is over stands for itself."""
+    over: frozenset[str] = frozenset()
+    while True:
+        folded = fold(found, held.keys() - over)
+        ends = over | {
+            key
+            for key in held.keys() - over
+            if key not in found and _over(signals.get(key), report.hides(key), key in folded.children, now)
+        }
+        if ends == over or not any(key in folded.children for key in ends):
+            return folded, ends
+        over = ends
 
 
 def _unique(findings: Iterable[Finding]) -> dict[str, Finding]:
