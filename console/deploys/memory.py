@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -30,7 +29,7 @@ def _dump_rollout(rollout: Rollout) -> dict[str, Any]:
     }
     return plain | {
         "crew": dump_crew(rollout.crew),
-        "fresh": [_times(asdict(one)) for one in rollout.fresh.values()],
+        "fresh": [_times(vars(one)) for one in rollout.fresh.values()],
         "surged_at": _written(rollout.surged_at),
         "versioned_at": _written(rollout.versioned_at),
         "sized_at": _written(rollout.sized_at),

@@ -16,6 +16,8 @@ from console.fleets.draining import Act, Drain, Next, Phase, Seen, step
 from console.lib.words import count
 from console.operations.rules import Call
 
+MOST_TERMINATED = 10
+"""Instances that one tick ends in a fleet."""
 Terminate = Callable[[Drain], bool]
 """Whether the group's desired capacity goes down with this instance (True), or it is replaced (False)."""
 
@@ -73,6 +75,7 @@ def advance(crew: Crew, seen: Mapping[str, Seen], now: datetime, terminate: Term
 
 def settle(crew: Crew, results: Mapping[str, Next], terminate: Terminate) -> Moved:
     """Take over the results of steps: the new drains, their wants as calls, and the batches that are proven now."""
+    results = _in_turn(crew, results)
     drains = {**crew.drains, **{instance: result.drain for instance, result in results.items()}}
     wanted: dict[tuple[Act, tuple[str, ...]], list[Drain]] = {}
     for result in results.values():
@@ -95,6 +98,22 @@ def settle(crew: Crew, results: Mapping[str, Next], terminate: Terminate) -> Mov
         tuple(note for result in results.values() for note in result.notes),
         tuple(batch.key for batch in proven),
     )
+
+
+def _in_turn(crew: Crew, results: Mapping[str, Next]) -> dict[str, Next]:
+    """At most `MOST_TERMINATED` instances are ended at once: each is a call of its own, and a tick has to end in time.
+
+    The others stay exited, and have their turn at the next tick. What a person forced is not held back.
+    """
+    ending = [
+        instance
+        for instance, result in results.items()
+        if any(want.act is Act.TERMINATE for want in result.wants)
+        and instance in crew.drains
+        and crew.drains[instance].phase is Phase.EXITED
+    ]
+    later = set(ending[MOST_TERMINATED:])
+    return {instance: result for instance, result in results.items() if instance not in later}
 
 
 def _achieved(act: Act, drain: Drain | None) -> bool:

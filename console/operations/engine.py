@@ -76,7 +76,7 @@ def _tick(operation: Operation, kind: Kind[Any, Any], ports: Ports, now: datetim
         if time.monotonic() - decided_s > min(call.not_after_s, LEASE_S / 2):
             _fail(operation, call, "It came too late to be acted upon; the next tick decides afresh.")
             continue
-        operation.write(leased_until=Now() + timedelta(seconds=LEASE_S))
+        operation.write(leased_until=Now() + timedelta(seconds=LEASE_S), failures=0)
         _make(operation, kind, call, ports)
     operation.write(
         leased_until=None,
@@ -158,19 +158,19 @@ def _lock(operation: Operation, decision: Decision[Any]) -> dict[str, str]:
 
 def _make(operation: Operation, kind: Kind[Any, Any], call: Call, ports: Ports) -> None:
     steps = operation.steps.filter(key=call.key)
-    steps.update(attempts=F("attempts") + 1)
+    tried = F("attempts") + 1
     try:
         kind.actions[call.action](ports, call.args)
     except PlatformError as error:
         message = f"{error.message} {error.remedy}".strip()
         if error.permanent or call.once:
+            steps.update(attempts=tried)
             _fail(operation, call, message)
         else:
-            steps.update(error=message)
+            steps.update(error=message, attempts=tried)
             _note(operation, f"{call.title}: {message} It is tried again.", Level.WARNING)
         return
-    operation.write(failures=0)
-    steps.update(state=StepState.CALLED, called_at=Now(), error="")
+    steps.update(state=StepState.CALLED, called_at=Now(), error="", attempts=tried)
 
 
 def _fail(operation: Operation, call: Call, message: str) -> None:

@@ -115,7 +115,7 @@ class Operation(models.Model):
         return Ledger(
             steps={
                 step.key: StepSeen(step.key, StepState(step.state), step.called_at, step.error)
-                for step in self.steps.all()
+                for step in self.steps.only("operation", "key", "state", "called_at", "error")
             },
             held=frozenset(self.targets.filter(released_at=None).values_list("target", flat=True)),
             refused=refused or {},
