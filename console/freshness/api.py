@@ -3,32 +3,37 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Annotated, Literal
 
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
+from console.freshness import check_api, cutoffs
+from console.freshness.check_api import CutoffOut, EventOut, cutoff_out, event_out
 from console.freshness.detail import RANGES, find, lag_history
-from console.freshness.models import TableSnapshot, of
+from console.freshness.models import CutoffRow, TableEvent, TableSnapshot, of
 from console.freshness.pages import lag_series
 from console.freshness.rows import TableRow, look, table_row
-from console.freshness.words import NO_WATERMARK
 from console.lib.api import Remembered, not_found
-from console.lib.status import Status
+from console.lib.status import Status as Level
 from console.platform.declared import declaration
 
 router = Router(tags=["freshness"])
+router.add_router("", check_api.router)
 
 LIST_LIMIT = 1000
+CUTOFFS = 5
 
 
 class TableOut(Remembered):
-    """One declared table. `lag_s`: how far behind its source it is at most, by DMS' latency and the newest stamps; null
-    when that can't be said. That is evidence: nothing here says that a table is complete up to a moment.
+    """One declared table. `watermark`: up to when every row stamped at the source is proven to have arrived,
+    `commit_watermark` the same for what was committed; null, with the reason, while nothing is proven.
 
-    `watermark` is null, with the reason, until heartbeats prove one. `cutoffs` are those that are registered: none yet.
+    `lag_s` is now less the watermark. Without heartbeats (`nine` null) it is evidence only: DMS' latency and the newest
+    stamps. `cutoffs`: the newest that have come, and the next ones.
     """
 
     table: str
@@ -36,13 +41,17 @@ class TableOut(Remembered):
     task: str
     warehouse: str
     watermark: datetime | None
+    commit_watermark: datetime | None
     watermark_reason: str
+    nine: str | None
+    epoch: int | None
+    generation: int
     lag_s: float | None
     slo_s: float
     verdict: str
     since: datetime | None
     state: str | None
-    cutoffs: list[str]
+    cutoffs: list[CutoffOut]
 
 
 class LagPoint(Schema):
@@ -59,12 +68,13 @@ class HistoryOut(Remembered):
     slo_s: float
     step_s: int
     points: list[LagPoint]
+    events: list[EventOut]
 
 
 class Which(Schema):
     """Which tables: by status, by a part of the name, task or place in the warehouse; `limit` at most 10000."""
 
-    status: Status | None = None
+    status: Level | None = None
     q: str = ""
     limit: Annotated[int, Field(ge=1, le=10_000)] = LIST_LIMIT
     offset: Annotated[int, Field(ge=0)] = 0
@@ -80,7 +90,7 @@ def tables(request: HttpRequest, response: HttpResponse, which: Query[Which]) ->
     """By name. `X-Total-Count` says how many there are; `limit` and `offset` page through them."""
     view = look(timezone.now())
     found = TableSnapshot.objects.matching(which.q).order_by("name")
-    if view.blind and which.status not in (None, Status.UNKNOWN):
+    if view.blind and which.status not in (None, Level.UNKNOWN):
         found = found.none()
     elif which.status is not None and not view.blind:
         found = found.filter(status=which.status.value)
@@ -90,12 +100,24 @@ def tables(request: HttpRequest, response: HttpResponse, which: Query[Which]) ->
         rows = [of(table) for table in sorted(declaration().tables, key=lambda table: table.name)]
         total = len(rows)
     response["X-Total-Count"] = str(total)
-    return [_out(table_row(row, view)) for row in rows]
+    waits = cutoffs.of_tables([row.name for row in rows], view.now, CUTOFFS)
+    return [_out(table_row(row, view), waits.get(row.name, [])) for row in rows]
 
 
-@router.get("/tables/{name}", response=TableOut, summary="One table")
-def table(request: HttpRequest, name: str) -> TableOut:
-    return _out(table_row(_known(name), look(timezone.now())))
+@router.get("/tables/{name}", response={200: TableOut, 304: None}, summary="One table")
+def table(request: HttpRequest, response: HttpResponse, name: str) -> TableOut | Status[None]:
+    """`ETag` changes when anything but the age does: send it as `If-None-Match`, and 304 says that nothing is new."""
+    found = _known(name)
+    row = table_row(found, look(timezone.now()))
+    waits = cutoffs.of_tables([name], timezone.now(), CUTOFFS).get(name, [])
+    met = ";".join(f"{wait.at.timestamp()}{wait.met_at is not None}" for wait in waits)
+    said = f"{row.generation}/{row.status}/{row.as_of}/{row.lag_s}/{row.reason}/{met}"
+    etag = f'W/"{sha256(said.encode()).hexdigest()[:24]}"'
+    response["ETag"] = etag
+    response["Cache-Control"] = "private, no-cache"
+    if etag in [tag.strip() for tag in request.headers.get("If-None-Match", "").split(",")]:
+        return Status(304, None)
+    return _out(row, waits)
 
 
 @router.get("/tables/{name}/history", response=HistoryOut, summary="One table's lag over time")
@@ -112,6 +134,7 @@ def history(request: HttpRequest, name: str, query: Query[HistoryQuery]) -> Hist
         table=row.name,
         slo_s=row.slo_s,
         step_s=chart.step_s,
+        events=[event_out(event) for event in TableEvent.objects.filter(table=name, at__gte=chart.start)[:200]],
         points=[LagPoint(at=datetime.fromtimestamp(x, UTC), lag_s=lag) for x, lag in zip(chart.x, lags, strict=True)],
     )
 
@@ -123,7 +146,7 @@ def _known(name: str) -> TableSnapshot:
     return found
 
 
-def _out(row: TableRow) -> TableOut:
+def _out(row: TableRow, waits: list[CutoffRow]) -> TableOut:
     return TableOut(
         status=row.status,
         reason=row.reason,
@@ -133,12 +156,16 @@ def _out(row: TableRow) -> TableOut:
         source=row.source,
         task=row.task,
         warehouse=row.warehouse,
-        watermark=None,
-        watermark_reason=NO_WATERMARK,
+        watermark=row.watermark,
+        commit_watermark=row.commit_watermark,
+        watermark_reason=row.watermark_reason,
+        nine=row.nine or None,
+        epoch=row.epoch,
+        generation=row.generation,
         lag_s=row.lag_s,
         slo_s=row.slo_s,
         verdict=row.word,
         since=row.since,
         state=row.state,
-        cutoffs=[],
+        cutoffs=[cutoff_out(wait) for wait in waits],
     )

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from console.freshness import words
 from console.freshness.models import Found, OriginSnapshot, TableSnapshot, TaskSnapshot, of
 from console.freshness.pages import OriginRow, TaskRow, lag_series, origin_row, task_row
-from console.freshness.rows import TableRow, View, look, table_row
+from console.freshness.rows import NO_WATERMARK, TableRow, View, look, table_row
 from console.freshness.rules import RUNNING
 from console.history import series
 from console.history.series import Chart
@@ -93,7 +92,7 @@ class TablePage:
     full_load_ended_at: datetime | None
     ranges: tuple[Range, ...]
     chart_url: str
-    no_watermark: str = words.NO_WATERMARK
+    no_watermark: str = NO_WATERMARK
 
     @property
     def chart_label(self) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime
 
 from console.freshness.judge import NEEDED, blind
 from console.freshness.models import OriginSnapshot, TableSnapshot
+from console.freshness.outlook import Nine
 from console.freshness.rules import Word
 from console.lib.status import Status
 from console.platform.declared import declaration
@@ -16,6 +17,7 @@ from console.platform.rules import Sight
 from console.platform.sources import ORIGINS, REPLICATION, WAREHOUSE
 
 URL = "/freshness/"
+NO_WATERMARK = "No proven watermark: heartbeats are not written yet, and newest stamps prove nothing."
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ class TableRow:
     state: str | None  # as DMS calls it
     as_of: datetime | None
     age_s: float | None
+    nine: str = ""  # one of the nine statuses; "" while no heartbeats are written
+    watermark: datetime | None = None  # on rows; what the pages call "complete to"
+    commit_watermark: datetime | None = None
+    watermark_reason: str = ""  # why there is none, or why it stands still
+    epoch: int | None = None
+    generation: int = 0
 
     @property
     def url(self) -> str:
@@ -104,6 +112,12 @@ def table_row(table: TableSnapshot, view: View) -> TableRow:
         state=table.state if view.replication.seen else None,
         as_of=as_of,
         age_s=None if as_of is None else max(0.0, (view.now - as_of).total_seconds()),
+        nine=(table.nine if seen else Nine.UNKNOWN.value) if table.followed else "",
+        watermark=table.row_at if table.followed else None,
+        commit_watermark=table.commit_at if table.followed else None,
+        watermark_reason=table.held if table.followed else NO_WATERMARK,
+        epoch=table.epoch,
+        generation=table.generation,
     )
 
 

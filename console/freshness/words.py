@@ -58,4 +58,3 @@ UNPROVEN = (
     "Lag is what DMS and the newest stamps tell. It is evidence, not proof: whether a table is complete up to a moment "
     "is not known."
 )
-NO_WATERMARK = "No proven watermark: heartbeats are not written yet, and newest stamps prove nothing."

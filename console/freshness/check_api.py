@@ -1,0 +1,297 @@
+"""POST freshness/check, PUT freshness/cutoffs, GET freshness/changes, freshness/tasks, POST …/attest."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from difflib import get_close_matches
+from typing import Annotated, Any, Literal
+
+from django.db.models import Q
+from django.http import HttpRequest
+from django.utils import timezone
+from ninja import Query, Router, Schema
+from pydantic import AfterValidator, ConfigDict, Field
+
+from console.accounts.api_auth import operator
+from console.freshness import actions
+from console.freshness.asking import Question, Told, Untracked, ask
+from console.freshness.models import CutoffRow, Heartbeat, TableEvent, TableSnapshot, generation
+from console.freshness.watermark import Basis
+from console.lib.api import Change, Problem, not_found
+from console.platform.declared import declaration
+
+router = Router(tags=["freshness"])
+
+MOST_ITEMS = 1000
+MOST_WAIT_S = 25
+
+
+def _aware(at: datetime) -> datetime:
+    if at.tzinfo is None:
+        raise ValueError("Add the offset: 2026-11-22T00:00:00Z is UTC.")
+    return at
+
+
+Moment = Annotated[datetime, AfterValidator(_aware)]
+
+
+class Item(Schema):
+    """One question. `key` comes back with its answer."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: Annotated[str, Field(max_length=300)]
+    table: Annotated[str, Field(max_length=400)]
+    cutoff: Moment
+
+
+class Check(Schema):
+    """`wait`: up to so many seconds for a verdict to change (with the ASGI server only). `proof: estimated` also takes
+    DMS' own latency for an answer, which proves nothing; the default never does."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    items: Annotated[list[Item], Field(min_length=1, max_length=MOST_ITEMS)]
+    basis: Basis = Basis.ROW
+    proof: Literal["heartbeat", "estimated"] = "heartbeat"
+    wait: Annotated[float, Field(ge=0, le=MOST_WAIT_S)] = 0
+
+
+class Said(Schema):
+    """`verdict`: complete, pending, blocked (a person is needed) or unknown; `status`: the table's own, of nine.
+
+    `watermark`: up to when it is proven complete; `limiting`: what that waits for. `eta` is a forecast.
+    """
+
+    key: str
+    table: str
+    cutoff: datetime
+    verdict: Literal["complete", "pending", "blocked", "unknown"]
+    status: str
+    watermark: datetime | None
+    lag_s: float | None
+    eta: datetime | None
+    limiting: dict[str, Any] | None
+    epoch: int | None
+    proof_id: str | None
+    reasons: list[str]
+    retry_after_s: int
+
+
+class CheckOut(Schema):
+    generation: int
+    items: list[Said]
+
+
+@router.post("/check", response=CheckOut, summary="Are these tables complete to these cutoffs?")
+def check(request: HttpRequest, body: Check) -> CheckOut:
+    """Always 200 for tables that are declared. What was called complete stays so until a load revokes it."""
+    now = timezone.now()
+    questions = [Question(item.key, item.table, item.cutoff) for item in body.items]
+    try:
+        number, told = ask(questions, body.basis, now, estimates=body.proof == "estimated")
+    except Untracked as error:
+        raise _untracked(error.names) from None
+    return CheckOut(generation=number, items=[_said(one) for one in told])
+
+
+def _untracked(names: tuple[str, ...]) -> Problem:
+    """404 with the nearest names."""
+    known = list(TableSnapshot.objects.values_list("name", flat=True)) or [table.name for table in declaration().tables]
+    nearest = {name: get_close_matches(name, known, n=3, cutoff=0.4) for name in names[:20]}
+    first = names[0]
+    hint = f"Did you mean {' or '.join(nearest[first])}?" if nearest[first] else "Declare it in platform.yaml."
+    more = f" (and {len(names) - 1} more)" if len(names) > 1 else ""
+    return Problem(404, f"No table is called {first[:100]}{more}. {hint}", code="untracked", tables=nearest)
+
+
+def _said(told: Told) -> Said:
+    return Said(
+        key=told.question.key,
+        table=told.question.table,
+        cutoff=told.question.cutoff,
+        verdict=told.answer.verdict.value,
+        status=told.answer.status.value,
+        watermark=told.watermark,
+        lag_s=told.lag_s,
+        eta=told.answer.eta,
+        limiting=dict(told.limiting) if told.limiting else None,
+        epoch=told.epoch,
+        proof_id=told.proof_id,
+        reasons=list(told.reasons),
+        retry_after_s=told.answer.retry_after_s,
+    )
+
+
+# --- Cutoffs -------------------------------------------------------------------------------------------------------
+
+
+class CutoffIn(Change):
+    """A table that somebody waits for: complete to `cutoff` by `deadline`."""
+
+    table: str
+    cutoff: Moment
+    deadline: Moment
+    dag_id: Annotated[str, Field(max_length=250)] = ""
+
+
+class CutoffOut(Schema):
+    """`met_at`: when it was first proven, null until then."""
+
+    table: str
+    cutoff: datetime
+    deadline: datetime
+    dag_id: str
+    origin: Literal["calendar", "api"]
+    met_at: datetime | None
+
+
+def cutoff_out(row: CutoffRow) -> CutoffOut:
+    return CutoffOut(
+        table=row.table,
+        cutoff=row.at,
+        deadline=row.deadline,
+        dag_id=row.dag_id,
+        origin="calendar" if row.origin == CutoffRow.Origin.CALENDAR else "api",
+        met_at=row.met_at,
+    )
+
+
+@router.put("/cutoffs", response=CutoffOut, auth=operator, summary="Wait for a table")
+def register(request: HttpRequest, body: CutoffIn) -> CutoffOut:
+    """Nothing of the platform changes: the console watches it, forecasts it and tells when it is at risk."""
+    if not TableSnapshot.objects.filter(name=body.table).exists():
+        raise _untracked((body.table,))
+    if body.deadline <= body.cutoff:
+        errors = {"deadline": ["It must be after the cutoff: data up to a moment arrives after it."]}
+        raise Problem(422, "The request is not valid: see errors.", code="invalid", errors=errors)
+    actor = request.auth  # type: ignore[attr-defined]
+    row = actions.register_cutoff(actor, body.table, body.cutoff, body.deadline, body.dag_id, body.reason)
+    return cutoff_out(row)
+
+
+# --- Changes -------------------------------------------------------------------------------------------------------
+
+
+class EventOut(Schema):
+    """`kind`: status, revoked (what was proven before is not any more), or met (a cutoff)."""
+
+    table: str
+    at: datetime
+    generation: int
+    kind: str
+    text: str
+
+
+class ChangedOut(Schema):
+    table: str
+    generation: int
+    status: str
+    watermark: datetime | None
+    commit_watermark: datetime | None
+    steady: bool
+    epoch: int | None
+
+
+class ChangesOut(Schema):
+    """`more`: there are further ones; ask again with the last table's generation and name as after, after_table."""
+
+    generation: int
+    tables: list[ChangedOut]
+    events: list[EventOut]
+    more: bool
+
+
+class ChangesQuery(Schema):
+    after: Annotated[int, Field(ge=0)] = 0
+    after_table: str = ""
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+
+def event_out(row: TableEvent) -> EventOut:
+    return EventOut(table=row.table, at=row.at, generation=row.generation, kind=row.kind, text=row.text)
+
+
+@router.get("/changes", response=ChangesOut, summary="What has changed after a generation")
+def changes(request: HttpRequest, query: Query[ChangesQuery]) -> ChangesOut:
+    number = generation()
+    later = Q(generation__gt=query.after)
+    if query.after_table:
+        later |= Q(generation=query.after, name__gt=query.after_table)
+    rows = list(TableSnapshot.objects.filter(later, followed=True).order_by("generation", "name")[: query.limit + 1])
+    events = TableEvent.objects.filter(generation__gt=query.after).order_by("id")[: query.limit]
+    return ChangesOut(
+        generation=number,
+        tables=[
+            ChangedOut(
+                table=row.name,
+                generation=row.generation,
+                status=row.nine,
+                watermark=row.row_at,
+                commit_watermark=row.commit_at,
+                steady=row.steady,
+                epoch=row.epoch,
+            )
+            for row in rows[: query.limit]
+        ],
+        events=[event_out(row) for row in events],
+        more=len(rows) > query.limit,
+    )
+
+
+# --- Tasks ---------------------------------------------------------------------------------------------------------
+
+
+class HeartbeatOut(Schema):
+    """One DMS task's heartbeat. `unsettled`: why nothing is proven until somebody attests; `error` with its remedy."""
+
+    task: str
+    source: str
+    epoch: int
+    seq: int
+    written_at: datetime | None
+    arrived_seq: int | None
+    watermark: datetime | None
+    commit_watermark: datetime | None
+    holder: dict[str, Any] | None
+    unsettled: str
+    error: str
+    remedy: str
+
+
+def _heartbeat_out(row: Heartbeat) -> HeartbeatOut:
+    holder = {"pid": row.holder_pid, "user": row.holder_user, "since": row.holder_since} if row.holder_pid else None
+    return HeartbeatOut(
+        task=row.task,
+        source=row.source,
+        epoch=row.epoch,
+        seq=row.seq,
+        written_at=row.written_at,
+        arrived_seq=row.arrived_seq,
+        watermark=row.row_at,
+        commit_watermark=row.commit_at,
+        holder=holder,
+        unsettled=row.unsettled,
+        error=row.error or row.blind or row.arriving,
+        remedy=row.remedy,
+    )
+
+
+@router.get("/tasks", response=list[HeartbeatOut], summary="The heartbeats of each DMS task")
+def tasks(request: HttpRequest) -> list[HeartbeatOut]:
+    return [_heartbeat_out(row) for row in Heartbeat.objects.all()]
+
+
+class Attestation(Change):
+    """That the source's state is what the warehouse shall follow, after a failover or a restore."""
+
+
+@router.post("/tasks/{name}/attest", response=HeartbeatOut, auth=operator, summary="Settle a new epoch of a source")
+def attest(request: HttpRequest, name: str, body: Attestation) -> HeartbeatOut:
+    actor = request.auth  # type: ignore[attr-defined]
+    try:
+        return _heartbeat_out(actions.attest_epoch(actor, name, body.reason))
+    except Heartbeat.DoesNotExist:
+        not_found("DMS task", name, list(Heartbeat.objects.values_list("task", flat=True)))
+    except actions.Settled:
+        raise Problem(409, f"The epoch of {name} is settled: there is nothing to attest to.", code="settled") from None
