@@ -33,9 +33,14 @@ def test_another_task_gets_what_was_put(store: LocalStore, tmp_path: Path) -> No
 
 
 def test_it_is_kept_apart_by_run_task_and_map_index(store: LocalStore) -> None:
-    places = [PLACE, Place(PLACE.dag_id, "other", "extract", "orders.csv"), Place(PLACE.dag_id, PLACE.run_id, "x", "orders.csv"),
-              Place(PLACE.dag_id, PLACE.run_id, "extract", "orders.csv", 0),
-              Place(PLACE.dag_id, PLACE.run_id, "extract", "orders.csv", 1)]  # fmt: skip
+    dag, run = PLACE.dag_id, PLACE.run_id
+    places = [
+        PLACE,
+        Place(dag, "other", "extract", "orders.csv"),
+        Place(dag, run, "other", "orders.csv"),
+        Place(dag, run, "extract", "orders.csv", 0),
+        Place(dag, run, "extract", "orders.csv", 1),
+    ]
     references = [put(store, str(number).encode(), place) for number, place in enumerate(places)]
     assert [handoff.read(reference, store=store) for reference in references] == [b"0", b"1", b"2", b"3", b"4"]
 
