@@ -135,6 +135,10 @@ def settings(site: Site) -> dict[str, str]:
             "task_instance_heartbeat_timeout": "120",
             "enable_health_check": "False",
             "parsing_cleanup_interval": "300",
+            # A takeover closes the old scheduler's Job, so that the new one adopts its tasks at once (docs/agents.md).
+            # Where that is not allowed these two decide: stale after 30 s, looked for every 30 s instead of 300.
+            "scheduler_health_check_threshold": "30",
+            "orphaned_tasks_check_interval": "30",
         },
         "dag_processor": {
             "parsing_processes": "1",

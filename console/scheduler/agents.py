@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from pydantic import TypeAdapter, ValidationError
 
+from console.operations.models import Operation
 from console.platform.models import Source
 from console.platform.readings import LeasesReading, TakeoverReading
 from console.platform.rules import Sight
@@ -16,6 +17,8 @@ from console.scheduler.models import AgentsSnapshot, Takeover
 _readings: TypeAdapter[LeasesReading] = TypeAdapter(LeasesReading)
 SAME = timedelta(seconds=90)
 """An agent's takeover and the change that was seen in Airflow's Jobs are one when they lie this close."""
+ORDERED_WITHIN = timedelta(minutes=5)
+"""An order that was not taken by then had run out."""
 
 
 def save_agents(reading: LeasesReading, as_of: datetime) -> None:
@@ -40,7 +43,23 @@ def _explain(takeover: TakeoverReading) -> None:
         kind = Takeover.Kind.RESTART
     row = near.order_by("at").first()
     if row is not None and not Takeover.objects.filter(token=takeover.token).exists():
-        Takeover.objects.filter(pk=row.pk).update(kind=kind, token=takeover.token, why=takeover.reason)
+        Takeover.objects.filter(pk=row.pk).update(
+            kind=kind, token=takeover.token, why=takeover.reason, operation=_ordered_by(takeover)
+        )
+
+
+def _ordered_by(takeover: TakeoverReading) -> str:
+    """The id of the operation that ordered it; "" where nobody did, or somebody past the console."""
+    if takeover.kind not in ("planned", "forced"):
+        return ""
+    found = Operation.objects.filter(
+        kind__in=("switchover", "failover"),
+        parameters__to=takeover.to_holder,
+        created_at__gte=takeover.at - ORDERED_WITHIN,
+        created_at__lte=takeover.at + SAME,
+    ).order_by("-pk")
+    pk = found.values_list("pk", flat=True).first()
+    return "" if pk is None else str(pk)
 
 
 def lease_view(now: datetime) -> LeaseView:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
 from console.accounts.roles import Role
+from console.lib.words import duration
 from console.operations.models import Operation
 from console.operations.rules import Decision, Ledger, Orders, State
 from console.platform.models import remember_success
@@ -210,3 +213,70 @@ def test_what_was_seen_from_outside_is_explained_by_the_agents(agents: LeasesRea
     save_agents(replace(agents, takeovers=(taken,)), now)
     row = Row.objects.get()
     assert (row.kind, row.token, row.why) == ("automatic", 5, "a stopped renewing")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_takeover_that_was_ordered_names_its_operation(agents: LeasesReading) -> None:
+    assert call("switchover", reason="kernel patch")[0] == 202
+    now = timezone.now()
+    Row.objects.create(at=now, kind="observed", from_host="a", to_host="b", gap_s=3)
+    save_agents(replace(agents, takeovers=(TakeoverReading(5, now, "planned", "a", "b", "kernel patch", now),)), now)
+    assert Row.objects.get().operation == str(Operation.objects.get().pk)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_candidate_that_is_not_ready_is_refused_and_nothing_is_ordered(db: None) -> None:
+    now = timezone.now()
+    b = agent(now, "b", ready=False, why="the broker can't be reached from here")
+    save_agents(leases(now, lease(now), agent(now, "a"), b), now)
+    remember_success(AGENTS.name, now, 0.1)
+    status, told = call("switchover", to="b", reason="x")
+    assert status == 409
+    assert "b is not ready: the broker can't be reached from here." in told["detail"]
+    assert not Operation.objects.exists()
+
+
+@pytest.mark.django_db
+def test_an_operator_is_offered_pauses_of_one_two_and_four_hours(agents: LeasesReading) -> None:
+    client = Client()
+    client.force_login(user_of(Role.OPERATOR))
+    page = client.get("/scheduler/").content.decode()
+    assert all(f"/scheduler/failover-pause/?for_s={hours * 3600}" in page for hours in (1, 2, 4))
+    shown = client.get("/scheduler/failover-pause/?for_s=14400").content.decode()
+    assert f"For {duration(14400)} nobody takes over by itself: a dead scheduler then waits for a person." in shown
+
+
+def manage(*words: str) -> str:
+    out = StringIO()
+    call_command("scheduler", *words, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_shell_tells_who_leads_and_switches_over(agents: LeasesReading) -> None:
+    told = manage("status")
+    assert "lease: a, token" in told
+    assert "failover: by itself" in told
+    assert "is under way" in manage("switchover", "--reason", "kernel patch")
+    operation = Operation.objects.get()
+    assert (operation.kind, operation.reason) == ("switchover", "kernel patch")
+    assert operation.requested_by_name.startswith("shell:")
+    with pytest.raises(CommandError, match=f"OP-{operation.pk}"):
+        manage("switchover", "--reason", "again")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_shell_fails_over_only_with_the_leaders_name(agents: LeasesReading) -> None:
+    with pytest.raises(CommandError, match="Type 'a' to confirm"):
+        manage("failover", "--reason", "a is dead", "--confirm", "b")
+    with pytest.raises(CommandError, match="leads already"):
+        manage("failover", "--to", "a", "--reason", "x", "--confirm", "a")
+    assert not Operation.objects.exists()
+    manage("failover", "--reason", "a is dead", "--confirm", "a")
+    assert Operation.objects.get().kind == "failover"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_shell_pauses_automatic_failover(agents: LeasesReading) -> None:
+    manage("pause", "--hours", "2", "--reason", "drill")
+    assert Operation.objects.get().parameters["for_s"] == 7200
