@@ -110,7 +110,7 @@ def test_a_deploy_replaces_a_busy_fleet_and_loses_nothing(sandbox: Sandbox) -> N
     all_succeeded_at_once(sandbox, run)
 
 
-def new_version(sandbox: Sandbox) -> str:
+def new_version(sandbox: Sandbox, queue: str = "io") -> str:
     """A release is a new version of the launch template, made by whoever builds images."""
     import boto3
 
@@ -122,7 +122,7 @@ def new_version(sandbox: Sandbox) -> str:
     group = boto3.client(
         "autoscaling", endpoint_url=env["AWS_ENDPOINT_URL"], region_name=env["AWS_REGION"],
         aws_access_key_id="x", aws_secret_access_key="x",
-    ).describe_auto_scaling_groups(AutoScalingGroupNames=["sandbox-io"])["AutoScalingGroups"][0]  # fmt: skip
+    ).describe_auto_scaling_groups(AutoScalingGroupNames=[f"sandbox-{queue}"])["AutoScalingGroups"][0]  # fmt: skip
     template = group["LaunchTemplate"]["LaunchTemplateId"]
     made = ec2.create_launch_template_version(
         LaunchTemplateId=template, SourceVersion=str(group["LaunchTemplate"].get("Version", "1")),
