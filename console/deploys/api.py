@@ -24,6 +24,7 @@ class DeployWhat(Schema):
     """Replace every worker that was not launched with `version` (default: what each group launches now).
 
     Never fewer than desired − `max_unavailable` ready, never more than desired + `max_surge` hosts; both 0 is refused.
+    With `canary` a new worker has to run a harmless task before it counts.
     """
 
     version: str | None = None
@@ -34,6 +35,7 @@ class DeployWhat(Schema):
     on_deadline: Literal["wait", "stop"] = "wait"
     min_ready_s: float | None = None
     ready_timeout_s: float | None = None
+    canary: bool = False
 
 
 class DeployIn(DeployWhat, Change):

@@ -10,6 +10,9 @@ from typing import Any
 from console.deploys.state import Fresh, Rollout
 from console.fleets.members import Member
 
+CANARY_S = 20.0
+"""A canary task that was not run within this time is sent again."""
+
 
 def watch(
     rollout: Rollout, live: Sequence[Member], parameters: Mapping[str, Any], now: datetime
@@ -63,4 +66,23 @@ def _progressed(one: Fresh, member: Member, queue: str, parameters: Mapping[str,
         return replace(one, ready_since=None)
     ready_since = one.ready_since or now
     proven = (now - ready_since).total_seconds() >= parameters["min_ready_s"]
+    if parameters.get("canary") and not member.seen.canaries:
+        proven = False
+        if (now - one.since).total_seconds() >= parameters["ready_timeout_s"]:  # it consumes, and runs nothing
+            return replace(one, since=now, ready_since=None, failed=True, canary_at=None)
     return replace(one, ready_since=ready_since, proven=proven, failed=one.failed and not proven)
+
+
+def want_canary(rollout: Rollout, live: Sequence[Member], parameters: Mapping[str, Any], now: datetime) -> list[Member]:
+    """New workers that serve and have not shown yet that they run a task; each is asked again after `CANARY_S`."""
+    if not parameters.get("canary"):
+        return []
+    return [
+        member
+        for member in live
+        if (one := rollout.fresh.get(member.instance_id)) is not None
+        and not one.proven
+        and one.ready_since is not None
+        and not member.seen.canaries
+        and (one.canary_at is None or abs((now - one.canary_at).total_seconds()) >= CANARY_S)
+    ]

@@ -40,6 +40,12 @@ class DeployForm(forms.Form):
         label="Never ready after, seconds", min_value=10, help_text="Two such workers in a row end the deploy."
     )
 
+    canary = forms.BooleanField(
+        label="A new worker runs a canary task before it counts",
+        required=False,
+        help_text="A harmless task that no other worker can take.",
+    )
+
     def __init__(self, data: Any) -> None:
         super().__init__(data)
         groups = GroupSnapshot.objects.in_bulk()

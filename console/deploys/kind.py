@@ -53,6 +53,7 @@ def clean(sent: Mapping[str, JSON]) -> dict[str, JSON]:
         "on_deadline": choice(sent, "on_deadline", ("wait", "stop")),
         "min_ready_s": number(sent, "min_ready_s", MIN_READY_S, least=0, most=3600),
         "ready_timeout_s": number(sent, "ready_timeout_s", READY_TIMEOUT_S, least=10, most=7200),
+        "canary": bool(sent.get("canary", False)),
     }
 
 

@@ -57,6 +57,8 @@ def _load_fresh(memory: Mapping[str, Any]) -> Fresh:
         _read(memory.get("ready_since")),
         bool(memory.get("proven")),
         bool(memory.get("failed")),
+        _read(memory.get("canary_at")),
+        str(memory.get("canary_key") or ""),
     )
 
 

@@ -213,9 +213,13 @@ def _policy(operation: Operation, deploy: Deploy) -> tuple[tuple[str, str, str],
         ("Drain deadline", duration(given.get("drain_deadline_s")), "for each worker"),
         ("At the deadline", then, ""),
         ("Order", "idle workers first, then the fewest tasks", ""),
-        ("A new worker counts", f"after {duration(given.get('min_ready_s'))} in service", "answering, on its queue"),
+        ("A new worker counts", f"after {duration(given.get('min_ready_s'))} in service", _proof(given)),
         ("Stops by itself", "after two new workers in a row that are never ready", ""),
     )
+
+
+def _proof(given: Mapping[str, object]) -> str:
+    return "answering, on its queue" + (", and its canary task has run" if given.get("canary") else "")
 
 
 def _heading(page: DeployPage, operation: Operation) -> str:

@@ -18,6 +18,8 @@ class Fresh:
     ready_since: datetime | None = None
     proven: bool = False
     failed: bool = False
+    canary_at: datetime | None = None  # when it was last sent a canary task
+    canary_key: str = ""  # of that step
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Rollout:
     before: str = ""  # the version that the group launched at the start; "" when it could not be told
     sized_at: datetime | None = None  # when the desired capacity was last put right, at the end
     sizes: int = 0
+    canaries: int = 0  # how often canary tasks were sent
 
 
 @dataclass(frozen=True)

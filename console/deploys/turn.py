@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from console.deploys.arrivals import unseen, watch
-from console.deploys.state import Rollout
+from console.deploys.arrivals import unseen, want_canary, watch
+from console.deploys.state import Fresh, Rollout
 from console.fleets import draining
 from console.fleets.crew import Crew, settle, target
 from console.fleets.drain_steps import Terms, next_of
@@ -60,6 +60,7 @@ class Turn:
             self._notice_latecomers()
             self.rollout, told = watch(self.rollout, self.live, self.parameters, self.now)
             self.notes += told
+            self._send_canaries()
             if self.giving_up:
                 self.version_is_back = self._version_back()
             if self.held:
@@ -90,6 +91,30 @@ class Turn:
             for drain in self.rollout.crew.at_work()
             for look in (self.look.of(drain.instance_id),)
         }
+
+    def _send_canaries(self) -> None:
+        """Where it is asked for, a new worker proves by a task of its own that it runs what it takes."""
+        rollout = self.rollout
+        if members := want_canary(rollout, self.live, self.parameters, self.now):
+            number = rollout.canaries + 1
+            key = f"{self.queue}:canary:{number}"
+            who = members[0].node if len(members) == 1 else count(len(members), "new worker")
+            self.calls.append(Call(key, "canary", f"Send {who} a canary task", {"nodes": [m.node for m in members]}))
+            sent = {m.instance_id: self._sent(m, key) for m in members}
+            rollout = replace(rollout, canaries=number, fresh={**rollout.fresh, **sent})
+        nodes = {member.instance_id: member.node for member in self.live}
+        open_keys = {one.canary_key for one in rollout.fresh.values() if one.canary_key and not one.proven}
+        for key in {one.canary_key for one in rollout.fresh.values() if one.canary_key} - open_keys:
+            if self.ledger.stage(key) is not StepState.VERIFIED:
+                self.verified.append(key)
+            again = [nodes[i] for i, one in rollout.fresh.items() if one.canary_key == key and i in nodes]
+            if again and self.ledger.stage(f"{key}:end") in (None, StepState.INTENT):
+                title = f"End the canary of {count(len(again), 'worker')}"
+                self.calls.append(Call(f"{key}:end", "canary_end", title, {"nodes": again}))
+        self.rollout = rollout
+
+    def _sent(self, member: Member, key: str) -> Fresh:
+        return replace(self.rollout.fresh[member.instance_id], canary_at=self.now, canary_key=key)
 
     def _floor(self) -> int:
         """As many must stay ready, whatever happens: never the queue's last consumer."""

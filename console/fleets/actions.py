@@ -17,6 +17,14 @@ def consume(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.broker().consume(args["nodes"], args["queues"])
 
 
+def canary(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.broker().send_canary(args["nodes"])
+
+
+def canary_end(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.broker().end_canary(args["nodes"])
+
+
 def stop(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.broker().stop(args["nodes"])
 
@@ -38,5 +46,6 @@ def set_version(ports: Ports, args: Mapping[str, JSON]) -> None:
 
 
 ACTIONS: Mapping[str, Action] = {
-    action.__name__: action for action in (cancel, consume, stop, terminate, set_desired, set_limits, set_version)
+    action.__name__: action
+    for action in (cancel, consume, canary, canary_end, stop, terminate, set_desired, set_limits, set_version)
 }

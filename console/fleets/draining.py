@@ -91,6 +91,7 @@ class Seen:
     running: tuple[str, ...] | None = None  # running there by Airflow's own account
     lifecycle: str | None = None  # of its instance; "absent": the group and EC2 no longer know it
     receipt: Receipt | None = None  # of the process with the remembered pid
+    canaries: int | None = None  # canary tasks that it has run
 
 
 @dataclass(frozen=True)

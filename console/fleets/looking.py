@@ -130,6 +130,7 @@ def _seen(
         running=running,
         lifecycle=lifecycle,
         receipt=receipt,
+        canaries=answer.canaries,
     )
 
 

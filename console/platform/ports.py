@@ -85,6 +85,14 @@ class BrokerPort(Protocol):
         """Warm shutdown of exactly these nodes."""
         ...
 
+    def send_canary(self, nodes: Sequence[str]) -> None:
+        """Have each of these workers run one harmless task that no other can take; `canaries` counts them."""
+        ...
+
+    def end_canary(self, nodes: Sequence[str]) -> None:
+        """The queue of its own that a canary came by is consumed no more."""
+        ...
+
     def heartbeats(self, *, idle_s: float) -> Iterator[WorkerHeartbeat | None]:
         """Worker events for ever; None whenever `idle_s` passed without one. Ends by PlatformError."""
         ...

@@ -150,6 +150,7 @@ class WorkerReading:
     reserved: tuple[TaskIdentity, ...] | None
     processed: int | None
     scheduled: tuple[TaskIdentity, ...] | None = None  # fetched, and kept until their time (ETA, countdown)
+    canaries: int | None = None  # how many canary tasks it has run
 
 
 # --- AWS: compute --------------------------------------------------------------------------------------------------

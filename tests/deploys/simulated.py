@@ -39,6 +39,8 @@ class Host:
     killed: bool = False
     gone: bool = False
     pid: int = 0
+    canaries: int = 0
+    runs_nothing: bool = False  # answers and consumes, and its pool is broken
     forgets: bool = False  # takes no consumer up again (Celery 5.6 after a reconnect)
 
     def answers(self, now_s: float) -> bool:
@@ -60,6 +62,7 @@ class Fleet:
     slots: int = 4
     busy: bool = True
     never_ready: bool = False  # what is launched from now on
+    runs_nothing: bool = False  # likewise
     now_s: float = 0.0
     hosts: dict[str, Host] = field(default_factory=dict)
     lost_tasks: int = 0
@@ -85,6 +88,7 @@ class Fleet:
         boots = self.now_s + self.boot_s if up_at is None else up_at
         name = f"i-{self.queue}-{self.number}" if self.queue != "cpu" else f"i-{self.number}"
         host = Host(name, self.version, float("inf") if self.never_ready else boots, pid=self.number)
+        host.runs_nothing = self.runs_nothing
         self.hosts[host.id] = host
 
     def at(self) -> datetime:
@@ -139,6 +143,11 @@ class Fleet:
                         self.told.add(host.id)
                     if host.answers(self.now_s) and not (action == "consume" and host.forgets):
                         host.consuming = action == "consume"
+            case "canary":
+                assert args["nodes"]
+                for node in args["nodes"]:
+                    host = by_node[node]
+                    host.canaries += host.answers(self.now_s) and not host.runs_nothing
             case "stop":
                 assert args["nodes"]
                 for node in args["nodes"]:
@@ -190,7 +199,7 @@ class Fleet:
         if not host.answers(self.now_s):
             return Seen(False, running=names, lifecycle=lifecycle, receipt=receipt)
         queues = (self.queue,) if host.consuming else ()
-        return Seen(True, host.pid, queues, names, 0, names, lifecycle, receipt)
+        return Seen(True, host.pid, queues, names, 0, names, lifecycle, receipt, host.canaries)
 
 
 def _of_this_run(host: Host, drain: Drain) -> bool:

@@ -55,6 +55,39 @@ def test_two_new_workers_that_are_never_ready_abort_it_before_anything_old_is_to
     assert fleet.terminated == []
 
 
+def test_a_new_worker_runs_a_canary_task_before_it_counts_where_that_is_asked_for() -> None:
+    fleet = Fleet(2, 3, boot_s=5)
+    console = Console(fleet, parameters(canary=True))
+    decision = console.run(watch=lambda: promises(console, 1, 0))
+    assert decision.outcome is not None
+    assert decision.outcome.state is State.SUCCEEDED, decision.outcome
+    assert all(host.canaries == 1 for host in fleet.live())
+    steps = {key for key in console.steps if ":canary:" in key}
+    assert steps == {f"cpu:canary:{number}{end}" for number in (1, 2) for end in ("", ":end")}
+
+
+def test_workers_that_consume_and_run_nothing_abort_it_by_their_canaries() -> None:
+    fleet = Fleet(3, 5, boot_s=5, runs_nothing=True)
+    for host in fleet.live():
+        host.runs_nothing = False
+    console = Console(fleet, parameters(max_surge=2, canary=True))
+    decision = console.run()
+    assert decision.outcome is not None
+    assert decision.outcome.state is State.FAILED
+    assert "never ready" in decision.outcome.text
+    assert sum(1 for host in fleet.ready() if host.version == "1") == 3
+    assert fleet.terminated == []
+    sent = [key for key in console.steps if ":canary:" in key and not key.endswith(":end")]
+    assert 2 <= len(sent) <= 8, "a canary that was not run is sent again, now and then"
+
+
+def test_without_being_asked_for_no_canary_is_sent() -> None:
+    fleet = Fleet(2, 3, boot_s=5)
+    console = Console(fleet, parameters())
+    console.run()
+    assert not [key for key in console.steps if ":canary:" in key]
+
+
 def test_a_task_that_never_ends_pauses_it_with_a_choice_and_nothing_is_killed() -> None:
     fleet = Fleet(2, 3, busy=False)
     for host in fleet.live():

@@ -27,15 +27,19 @@ class Deploy(RuleBasedStateMachine):
     no termination of a worker with work, but by force; the group never has to end one by itself."""
 
     @initialize(
-        desired=st.integers(1, 5), surge=st.integers(0, 2), unavailable=st.integers(0, 2), seed=st.integers(0, 999)
+        desired=st.integers(1, 5),
+        surge=st.integers(0, 2),
+        unavailable=st.integers(0, 2),
+        seed=st.integers(0, 999),
+        canary=st.booleans(),
     )
-    def begin(self, desired: int, surge: int, unavailable: int, seed: int) -> None:
+    def begin(self, desired: int, surge: int, unavailable: int, seed: int, canary: bool) -> None:
         unavailable = max(unavailable, 0 if surge else 1)
         self.dice = random.Random(seed)
         self.surge = surge
         self.fleet = Fleet(desired, desired + surge, seed=seed, boot_s=self.dice.uniform(2, 30))
         self.fleet.floor = max(1, desired - unavailable)
-        self.console = Console(self.fleet, parameters(max_surge=surge, max_unavailable=unavailable))
+        self.console = Console(self.fleet, parameters(max_surge=surge, max_unavailable=unavailable, canary=canary))
         self.console.lost = lambda: self.losses.pop() if self.losses else ""
         self.console.twice = lambda: self.dice.random() < self.doubling
         self.console.die = lambda: self.dice.random() < self.dying

@@ -270,3 +270,23 @@ def test_a_stopped_worker_answers_no_more_and_the_others_do(fleet: Fleet) -> Non
     eventually(
         lambda: [each.node for each in fleet.broker.workers(NODES, timeout_s=1)], lambda found: found == [NODES[0]]
     )
+
+
+def test_a_canary_is_run_by_the_one_worker_that_it_is_for(fleet: Fleet) -> None:
+    node = "celery@i-0canary"
+    fleet.idle(node, "canary-test")
+
+    def asked() -> list[WorkerReading]:
+        return list(fleet.broker.workers([node], timeout_s=2))
+
+    eventually(asked, lambda found: bool(found and found[0].queues))
+    assert asked()[0].canaries == 0
+    fleet.broker.send_canary([node])
+    eventually(asked, lambda found: bool(found and found[0].canaries == 1 and found[0].active == ()))
+    assert asked()[0].queues == ("canary-test",)  # the canary's own queue is no work of Airflow's
+    fleet.broker.end_canary([node])
+    key = f"{fleet.prefix}quarterdeck.canary.{node}"
+    eventually(lambda: fleet.server.client.exists(key), lambda number: number == 0)
+    assert [each.canaries for each in fleet.broker.workers(NODES[:1], timeout_s=5)] == [0]
+    fleet.broker.send_canary([])
+    fleet.broker.end_canary([])

@@ -15,12 +15,14 @@ from redis.retry import Retry
 
 from console.platform.broker import control, heartbeats, inspection
 from console.platform.broker.errors import place, reported
-from console.platform.broker.wire import UNACKED, lists_of
+from console.platform.broker.wire import UNACKED, canary, canary_queue, lists_of
 from console.platform.declared import BrokerDeclared
 from console.platform.readings import BrokerReading, QueueDepth, WorkerHeartbeat, WorkerReading
 
 CONNECT_S = 2.0
 ANSWER_S = 4.0
+CANARY_S = 300
+"""A canary that nobody took is gone after this long."""
 
 
 class Broker:
@@ -80,6 +82,23 @@ class Broker:
     def stop(self, nodes: Sequence[str]) -> None:
         """Tell these workers to stop, warm: they answer nothing from then on, and end when their tasks have ended."""
         self._tell(nodes, "shutdown", [{}])
+
+    def send_canary(self, nodes: Sequence[str]) -> None:
+        """Have each of these workers run one harmless task, by a queue of its own: see `WorkerReading.canaries`."""
+        for node in dict.fromkeys(nodes):
+            queue = canary_queue(node)
+            self._tell([node], "add_consumer", [{"queue": queue}])
+            with reported(self._where):
+                pipe = self._redis.pipeline(transaction=True)
+                pipe.delete(self._prefix + queue)  # an earlier one that was never taken
+                pipe.lpush(self._prefix + queue, canary(node))
+                pipe.expire(self._prefix + queue, CANARY_S)
+                pipe.execute()
+
+    def end_canary(self, nodes: Sequence[str]) -> None:
+        """Let these workers consume their canary queues no more."""
+        for node in dict.fromkeys(nodes):
+            self._tell([node], "cancel_consumer", [{"queue": canary_queue(node)}])
 
     def _tell(self, nodes: Sequence[str], method: str, arguments: list[dict[str, str]]) -> None:
         if not nodes:

@@ -9,7 +9,16 @@ from typing import Any
 
 import redis
 
-from console.platform.broker.wire import CONTROL, SEPARATOR, command, identity, opened, reply_key
+from console.platform.broker.wire import (
+    CANARY,
+    CANARY_QUEUE,
+    CONTROL,
+    SEPARATOR,
+    command,
+    identity,
+    opened,
+    reply_key,
+)
 from console.platform.readings import TaskIdentity, WorkerReading
 
 QUESTIONS = ("active_queues", "active", "reserved", "scheduled", "stats")
@@ -112,25 +121,32 @@ def _distilled(question: str, answer: Any) -> Any:
     if not isinstance(answer, list):
         return None
     if question == "active_queues":
-        return tuple(str(row["name"]) for row in answer if isinstance(row, dict) and "name" in row)
+        names = (str(row["name"]) for row in answer if isinstance(row, dict) and "name" in row)
+        return tuple(name for name in names if not name.startswith(CANARY_QUEUE))  # our own, and no work of Airflow's
     if question == "scheduled":  # each wrapped with its time
         return tuple(identity(row.get("request")) if isinstance(row, dict) else identity(None) for row in answer)
     return tuple(identity(request) for request in answer)
 
 
-def _stats(answer: Any) -> tuple[int | None, int | None, int | None] | None:
-    """Process id, concurrency and tasks processed."""
+def _stats(answer: Any) -> tuple[int | None, int | None, int | None, int | None] | None:
+    """Process id, concurrency, tasks processed, and how many of these were canaries."""
     if not isinstance(answer, dict) or "error" in answer:
         return None
     pool, totals = answer.get("pool"), answer.get("total")
     size = pool.get("max-concurrency") if isinstance(pool, dict) else None
     done = sum(each for each in totals.values() if isinstance(each, int)) if isinstance(totals, dict) else None
+    canaries = totals.get(CANARY, 0) if isinstance(totals, dict) else None
     pid = answer.get("pid")
-    return (pid if isinstance(pid, int) else None, size if isinstance(size, int) else None, done)
+    return (
+        pid if isinstance(pid, int) else None,
+        size if isinstance(size, int) else None,
+        done,
+        canaries if isinstance(canaries, int) else None,
+    )
 
 
 def _reading(node: str, answers: dict[str, Any]) -> WorkerReading:
-    pid, concurrency, processed = answers.get("stats") or (None, None, None)
+    pid, concurrency, processed, canaries = answers.get("stats") or (None, None, None, None)
     active: tuple[TaskIdentity, ...] | None = answers.get("active")
     return WorkerReading(
         node=node,
@@ -141,4 +157,5 @@ def _reading(node: str, answers: dict[str, Any]) -> WorkerReading:
         reserved=answers.get("reserved"),
         processed=processed,
         scheduled=answers.get("scheduled"),
+        canaries=canaries,
     )

@@ -20,6 +20,10 @@ PRIORITY_STEPS = (0, 3, 6, 9)
 UNACKED = "unacked"
 CONTROL = "celery.pidbox"
 EVENTS = "celeryev"
+CANARY = "celery.accumulate"
+"""A task that every Celery worker knows: it adds its arguments up."""
+CANARY_QUEUE = "quarterdeck.canary."
+"""What the queue of one worker's canary begins with; its node's name follows."""
 
 
 def lists_of(queue: str) -> tuple[str, ...]:
@@ -81,6 +85,42 @@ def command(
         "reply_to": {"exchange": reply_exchange, "routing_key": reply_key} if reply_exchange else None,
     }
     return envelope(body, {"clock": 1, "expires": 0}, CONTROL)
+
+
+def canary_queue(node: str) -> str:
+    return f"{CANARY_QUEUE}{node}"
+
+
+def canary(node: str) -> bytes:
+    """A message (Celery's protocol 2) with a harmless task for the one worker that consumes its canary queue.
+
+    Its result is stored nowhere; that the worker has run it is told by its own statistics.
+    """
+    number = str(uuid.uuid4())
+    headers = {
+        "lang": "py", "task": CANARY, "id": number, "root_id": number, "parent_id": None, "group": None,
+        "ignore_result": True, "argsrepr": "(1,)", "kwargsrepr": "{}", "origin": "quarterdeck", "retries": 0,
+        "eta": None, "expires": None, "timelimit": [None, None],
+    }  # fmt: skip
+    queue = canary_queue(node)
+    body = [[1], {}, {"callbacks": None, "errbacks": None, "chain": None, "chord": None}]
+    return json.dumps(
+        {
+            "body": base64.b64encode(json.dumps(body).encode()).decode(),
+            "content-encoding": "utf-8",
+            "content-type": "application/json",
+            "headers": headers,
+            "properties": {
+                "correlation_id": number,
+                "reply_to": "",
+                "delivery_mode": 2,
+                "delivery_info": {"exchange": "", "routing_key": queue},
+                "priority": 0,
+                "body_encoding": "base64",
+                "delivery_tag": str(uuid.uuid4()),
+            },
+        }
+    ).encode()
 
 
 # --- identities ----------------------------------------------------------------------------------------------------
