@@ -1,4 +1,4 @@
-"""`python -m console.sandbox.body QUEUE -- COMMAND …`: makes a container the machine of one instance of a queue's fleet.
+"""`python -m console.sandbox.body QUEUE -- COMMAND …`: makes a container the machine of an instance of a queue's fleet.
 
 The AWS stand-in says each second which instance this machine is (`aws/machines.py`), if any: a spare machine waits
 until its group launches one. COMMAND is run with `{instance}`, `{queue}`, `{concurrency}` and `{version}` filled in.
@@ -31,7 +31,8 @@ ANSWER_WITHIN_S = 5.0
 LAST_MOMENT_S = 5.0
 """From TERM to KILL when the instance is terminated."""
 RESTART_AFTER_S = 5.0
-STATE = os.environ.get("BODY_STATE", "/tmp/body.json")  # noqa: S108 - a container's own tmpfs, read by its health check
+STATE = os.environ.get("BODY_STATE", "/tmp/body.json")
+"""Read by the container's health check; on its own tmpfs."""
 
 
 @dataclass(frozen=True)
