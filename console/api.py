@@ -26,6 +26,8 @@ ROUTERS = {
     "/datastores": "console.datastores.api.router",
     "/deploys": "console.deploys.api.router",
     "/operations": "console.operations.api.router",
+    "/incidents": "console.incidents.api.router",
+    "/maintenance": "console.incidents.api.maintenance",
     "/hooks": "console.incidents.hooks.router",
     "/series": "console.history.api.router",
     "/me": "console.accounts.api.router",
@@ -63,7 +65,7 @@ def build() -> NinjaAPI:
     install(api)
     for prefix, router in ROUTERS.items():
         # An app may have no API yet; that the promised calls are there is tested (tests/api/test_contract.py).
-        if find_spec(router.removesuffix(".router")):
+        if find_spec(router.rpartition(".")[0]):
             api.add_router(prefix, router)
     return api
 

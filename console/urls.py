@@ -7,6 +7,7 @@ from django.urls import include, path
 
 from console import health
 from console.api import api, urls
+from console.incidents import views as incidents
 from console.lib.style import style
 from console.live.views import no_stream
 
@@ -18,6 +19,9 @@ urlpatterns = [
     path("pools/", include("console.pools.urls")),
     path("datastores/", include("console.datastores.urls")),
     path("deploys/", include("console.deploys.urls")),
+    path("incidents/", include("console.incidents.urls")),
+    path("i/<int:pk>", incidents.brief, name="incidents-brief"),
+    path("i/<int:pk>/", incidents.brief),
     path("operations/", include("console.operations.urls")),
     path("accounts/", include("console.accounts.urls")),
     path("audit/", include("console.accounts.audit_urls")),

@@ -11,6 +11,7 @@ from ninja import Router, Schema
 from console.datastores.pages import DatastoresSummary
 from console.fleets.figures import Fleet
 from console.freshness.pages import FreshnessSummary
+from console.incidents.api import IncidentBrief, unresolved
 from console.lib.api import Remembered
 from console.lib.status import Status
 from console.overview.pages import State, Watched, overview_state
@@ -92,7 +93,7 @@ class OverviewOut(Schema):
     freshness: FreshnessPart
     deploys: list[str]
     datastores: list[DatastorePart]
-    incidents: list[str]
+    incidents: list[IncidentBrief]
     sources: list[SourceOut]
 
 
@@ -114,7 +115,7 @@ def overview_out(state: State) -> OverviewOut:
         freshness=_freshness(state.of.freshness),
         deploys=[],
         datastores=_datastores(state.of.datastores),
-        incidents=[],
+        incidents=[IncidentBrief(**one) for one in unresolved()],
         sources=[_source(one) for one in state.sources],
     )
 

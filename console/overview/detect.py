@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 
+from django.utils import timezone
+
 from console.datastores.findings import findings as of_datastores
 from console.fleets.findings import findings as of_fleets
 from console.fleets.models import Watch
@@ -14,10 +16,11 @@ from console.freshness.findings import findings as of_freshness
 from console.incidents.findings import Fact, Finding, Recommended, Report, Severity, joined
 from console.incidents.operations_findings import findings as of_operations
 from console.incidents.rules import Changes
+from console.incidents.sources import DETECTED
 from console.incidents.store import settle
 from console.lib.words import count, duration, listed
 from console.overview.rules import SYSTEMS, Blind, blindness
-from console.platform.models import Source
+from console.platform.models import Source, remember_success
 from console.platform.rules import Sight
 from console.platform.sources import SOURCES
 from console.pools.findings import findings as of_pools
@@ -45,7 +48,10 @@ DAMAGE = {"airflow": Severity.CRITICAL, "broker": Severity.CRITICAL}
 
 def detect(now: datetime) -> Changes | None:
     """Look at everything, and make the incidents of it. None: another process is at it."""
-    return settle(report(now), now)
+    changes = settle(report(now), now)
+    if changes is not None:
+        remember_success(DETECTED.name, now, (timezone.now() - now).total_seconds())
+    return changes
 
 
 def report(now: datetime, looks: Mapping[str, Look] = LOOKS) -> Report:

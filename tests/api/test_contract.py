@@ -22,6 +22,14 @@ GET  datastores
 GET  operations
 GET  operations/{}
 POST operations/{}/{}
+GET  incidents
+GET  incidents/{}
+POST incidents/{}/acknowledge
+POST incidents/{}/resolve
+POST incidents/{}/snooze
+GET  maintenance
+POST maintenance
+DELETE maintenance/{}
 GET  audit
 GET  me
 """

@@ -1,0 +1,486 @@
+"""The pages of incidents: the list with its noise, and one incident. Each one frozen object, by bounded queries."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
+
+from console.accounts.actor import Actor
+from console.accounts.roles import Role
+from console.history import series
+from console.incidents import runbooks
+from console.incidents.detectors import DETECTORS
+from console.incidents.findings import Severity
+from console.incidents.models import Delivery, Incident, IncidentEvent, Maintenance, Page
+from console.incidents.rules import UNRESOLVED, State
+from console.incidents.sources import DETECTED
+from console.lib.words import count
+from console.platform.models import Source
+from console.platform.rules import Sight
+
+PAGE = 50
+NOISE = 10
+NOISE_DAYS = 30
+EVENTS = 200
+PAGES = 30
+PARTS = 50
+BEFORE, POINTS = timedelta(hours=2), 120
+STATES = ("unresolved", "open", "acknowledged", "snoozed", "resolved", "all")
+LOOKS = {
+    Severity.CRITICAL: "failing", Severity.ERROR: "failing", Severity.WARNING: "degraded", Severity.INFO: "waiting",
+}  # fmt: skip
+ACTED = (IncidentEvent.Kind.ACKNOWLEDGED, IncidentEvent.Kind.SNOOZED, IncidentEvent.Kind.RESOLVED)
+ICONS = {
+    "opened": "eye", "raised": "alert-octagon", "folded": "stack-2", "acknowledged": "check", "snoozed": "zzz",
+    "woke": "urgent", "note": "file-text", "paged": "send", "resolved": "circle-check",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Row:
+    """One incident in a list. `look` is a word of the status vocabulary."""
+
+    id: int
+    name: str
+    title: str
+    sentence: str
+    severity: str
+    state: str
+    look: str
+    target: str
+    key: str
+    opened_at: datetime
+    resolved_at: datetime | None
+    lasted_s: float
+    taken_by: str
+    snoozed_until: datetime | None
+    triggers: int
+    folded: int
+    quiet: bool
+
+    @property
+    def url(self) -> str:
+        return f"/incidents/{self.id}/"
+
+    @property
+    def short_url(self) -> str:
+        return f"/i/{self.id}"
+
+
+def row_of(incident: Incident, now: datetime) -> Row:
+    resolved = incident.state == State.RESOLVED
+    taken = incident.acknowledged_by or (incident.snoozed_by if incident.state == State.SNOOZED else "")
+    return Row(
+        id=incident.pk,
+        name=f"INC-{incident.pk}",
+        title=incident.title,
+        sentence=incident.sentence,
+        severity=incident.severity,
+        state=incident.state,
+        look="healthy" if resolved else LOOKS[Severity(incident.severity)],
+        target=incident.target,
+        key=incident.key,
+        opened_at=incident.opened_at,
+        resolved_at=incident.resolved_at,
+        lasted_s=max(0.0, ((incident.resolved_at or now) - incident.opened_at).total_seconds()),
+        taken_by=taken,
+        snoozed_until=incident.snoozed_until,
+        triggers=incident.triggers,
+        folded=incident.folded,
+        quiet=incident.owed and not resolved,
+    )
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What one key cost in the last days: how often it told somebody, and how often somebody did something."""
+
+    key: str
+    title: str
+    pages: int
+    incidents: int
+    acted: int
+    last_at: datetime
+
+    @property
+    def said(self) -> str:
+        if not self.acted:
+            return "nobody did anything"
+        return f"acted upon {self.acted} of {self.incidents} times"
+
+    @property
+    def url(self) -> str:
+        return f"/incidents/?{urlencode({'state': 'all', 'q': self.key})}"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One word of a filter and where it leads."""
+
+    word: str
+    value: str
+    count: int | None
+    url: str
+    current: bool
+
+
+@dataclass(frozen=True)
+class Filters:
+    """What the address asks for."""
+
+    state: str = "unresolved"
+    severity: str = ""
+    section: str = ""
+    q: str = ""
+    before: int | None = None
+
+    def address(self, **other: str) -> str:
+        wanted = {"state": self.state, "severity": self.severity, "section": self.section, "q": self.q} | other
+        return "?" + urlencode({name: value for name, value in wanted.items() if value and value != "unresolved"})
+
+    @property
+    def narrowed(self) -> bool:
+        return bool(self.severity or self.section or self.q)
+
+
+@dataclass(frozen=True)
+class ListPage:
+    headline: str
+    text: str
+    rows: tuple[Row, ...]
+    states: tuple[Choice, ...]
+    sections: tuple[str, ...]
+    severities: tuple[str, ...]
+    filters: Filters
+    earlier: str
+    export: str
+    noise: tuple[Noise, ...]
+    noise_said: str
+    windows: tuple[Maintenance, ...]
+    sight: Sight
+    every_s: float = DETECTED.interval_s
+    noise_days: int = NOISE_DAYS
+
+
+def read(query: Mapping[str, str]) -> Filters:
+    """The filters of an address; words that nobody offers are ignored."""
+    state, severity = query.get("state", ""), query.get("severity", "")
+    before = query.get("before", "")
+    return Filters(
+        state=state if state in STATES else "unresolved",
+        severity=severity if severity in set(Severity) else "",
+        section=query.get("section", "")[:40].replace("\x00", ""),
+        q=query.get("q", "").replace("\x00", "").strip()[:200],
+        before=int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None,
+    )
+
+
+def chosen(filters: Filters, *, state: bool = True) -> QuerySet[Incident]:
+    """The incidents that the filters ask for, the newest first."""
+    found = Incident.objects.order_by("-pk")
+    if filters.severity:
+        found = found.filter(severity=filters.severity)
+    if filters.section:
+        found = found.filter(section=filters.section)
+    if filters.q:
+        words = Q(title__icontains=filters.q) | Q(key__icontains=filters.q) | Q(target__icontains=filters.q)
+        found = found.filter(words | Q(sentence__icontains=filters.q))
+    if state and filters.state == "unresolved":
+        found = found.filter(state__in=UNRESOLVED)
+    elif state and filters.state != "all":
+        found = found.filter(state=filters.state)
+    return found
+
+
+def list_page(now: datetime, query: Mapping[str, str]) -> ListPage:
+    """The page `/incidents/` as its address asks for it. Six queries, however many incidents."""
+    filters = read(query)
+    by_state = dict(chosen(filters, state=False).order_by().values_list("state").annotate(n=Count("pk")))
+    counts = {str(state): by_state.get(str(state), 0) for state in State}
+    counts |= {"unresolved": sum(counts[state] for state in UNRESOLVED), "all": sum(counts.values())}
+    found = chosen(filters)
+    if filters.before:
+        found = found.filter(pk__lt=filters.before)
+    rows = list(found[: PAGE + 1])
+    noise = _noise(now)
+    open_rows = list(Incident.objects.unresolved().order_by().values_list("state", "section"))
+    waiting = sum(state == State.OPEN for state, _ in open_rows)
+    sections = Incident.objects.order_by("section").values_list("section", flat=True).distinct()[:20]
+    return ListPage(
+        headline=_headline(len(open_rows), waiting),
+        text="Each stays open until it is seen to be over. Dependent findings are part of their cause.",
+        rows=tuple(row_of(row, now) for row in rows[:PAGE]),
+        states=tuple(_choice(filters, state, counts) for state in STATES),
+        sections=tuple(sections),
+        severities=tuple(Severity),
+        filters=filters,
+        earlier=filters.address(before=str(rows[PAGE - 1].pk)) if len(rows) > PAGE else "",
+        export=f"/incidents/export.csv{filters.address()}",
+        noise=noise,
+        noise_said=_noise_said(noise),
+        windows=tuple(Maintenance.objects.ahead(now).order_by("starts_at")[:20]),
+        sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
+    )
+
+
+def _choice(filters: Filters, state: str, counts: Mapping[str, int]) -> Choice:
+    words = {"unresolved": "Not over", "all": "All"}
+    url = filters.address(state=state) if state != "unresolved" else filters.address(state="")
+    return Choice(words.get(state, state.capitalize()), state, counts[state], url, filters.state == state)
+
+
+def _headline(unresolved: int, waiting: int) -> str:
+    if not unresolved:
+        return "No incident is open"
+    text = f"{count(unresolved, 'incident')} {'is' if unresolved == 1 else 'are'} not over"
+    if waiting:
+        return f"{text}, {waiting} {'waits' if waiting == 1 else 'wait'} for somebody"
+    return f"{text}, somebody has {'it' if unresolved == 1 else 'each'} in hand"
+
+
+def _noise(now: datetime) -> tuple[Noise, ...]:
+    """Which key told most, and whether anybody did anything about it. One query."""
+    by_person = IncidentEvent.objects.filter(incident=OuterRef("pk"), kind__in=ACTED).exclude(by="")
+    recent = Incident.objects.filter(opened_at__gte=now - timedelta(days=NOISE_DAYS)).annotate(acted=Exists(by_person))
+    found = (
+        recent.order_by()
+        .values("key")
+        .annotate(
+            told=Sum("triggers"),
+            incidents=Count("pk"),
+            helped=Count("pk", filter=Q(acted=True)),
+            last=Max("opened_at"),
+            name=Max("title"),
+        )
+        .filter(told__gt=0)
+        .order_by("-told", "key")[:NOISE]
+    )
+    return tuple(
+        Noise(one["key"], one["name"], one["told"], one["incidents"], one["helped"], one["last"]) for one in found
+    )
+
+
+def _noise_said(noise: tuple[Noise, ...]) -> str:
+    if not noise:
+        return f"Nobody was told of anything in {NOISE_DAYS} days."
+    first = noise[0]
+    return f"{first.key} told most: {count(first.pages, 'page')}, {first.said}."
+
+
+# --- one incident ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class FactLine:
+    """A line of evidence: at the opening and now. `now` is None where the live state no longer has it."""
+
+    label: str
+    then: str
+    then_status: str
+    now: str | None
+    now_status: str
+
+    @property
+    def same(self) -> bool:
+        return self.then == self.now
+
+
+@dataclass(frozen=True)
+class EventLine:
+    at: datetime
+    icon: str
+    title: str
+    text: str
+
+
+@dataclass(frozen=True)
+class PageLine:
+    """One page of the outbox and how far it is."""
+
+    action: str
+    pager: str
+    state: str
+    look: str
+    at: datetime
+    attempts: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Spark:
+    name: str
+    points: tuple[float | None, ...]
+
+
+@dataclass(frozen=True)
+class IncidentPage:
+    row: Row
+    incident: Incident
+    facts: tuple[FactLine, ...]
+    impact: tuple[str, ...]
+    impact_more: int
+    sparks: tuple[Spark, ...]
+    chart: dict[str, Any] | None
+    legend: tuple[tuple[int, str, str], ...]
+    recommended: Mapping[str, Any]
+    runbook: str
+    runbook_title: str
+    events: tuple[EventLine, ...]
+    pages: tuple[PageLine, ...]
+    parts: tuple[Mapping[str, str], ...]
+    part_of: Row | None
+    also: tuple[Row, ...]
+    sight: Sight
+    can_act: bool
+    earlier: int  # incidents of the same key before it
+    opening_sentence: str
+    every_s: float = DETECTED.interval_s
+
+    @property
+    def open(self) -> bool:
+        return self.row.state != State.RESOLVED
+
+    @property
+    def acknowledged(self) -> bool:
+        return self.row.state == State.ACKNOWLEDGED
+
+
+def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPage:
+    """One incident. Eight queries, however long its story."""
+    events = list(incident.events.order_by("-pk")[:EVENTS])
+    pages = list(incident.pages.order_by("-sequence", "-pk").prefetch_related("log")[:PAGES])
+    also = list(Incident.objects.unresolved().exclude(pk=incident.pk).order_by("-pk")[:6])
+    end = incident.resolved_at or now
+    names = [str(name) for name in incident.latest.get("series", incident.evidence.get("series", []))][:4]
+    start = max(incident.opened_at - BEFORE, end - timedelta(hours=12))
+    points = series.sparklines(names, start, end, POINTS) if names else {}
+    impact = tuple(str(name) for name in incident.latest.get("impact", ()))
+    return IncidentPage(
+        row=row_of(incident, now),
+        incident=incident,
+        facts=_facts(incident),
+        impact=impact[:PARTS],
+        impact_more=max(0, len(impact) - PARTS),
+        sparks=tuple(Spark(_words(name), points[name]) for name in names if any(_seen(points[name]))),
+        chart=_chart(points, names, start, end, incident),
+        legend=tuple(
+            (index, tone, _words(name)) for index, (name, tone) in enumerate(zip(names, _TONES, strict=False))
+        ),
+        recommended=incident.recommended,
+        runbook=runbooks.url_of(incident.detector) if runbooks.exists(incident.detector) else "",
+        runbook_title=DETECTORS.get(incident.detector, incident.detector),
+        events=tuple(_event(event) for event in events),
+        pages=tuple(_page(page) for page in pages),
+        parts=tuple(incident.children),
+        part_of=row_of(incident.part_of, now) if incident.part_of else None,
+        also=tuple(row_of(one, now) for one in also),
+        sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
+        can_act=actor.can(Role.OPERATOR),
+        earlier=incident.generation - 1,
+        opening_sentence=str(incident.evidence.get("sentence", "")),
+    )
+
+
+_TONES = ("accent", "ink", "muted", "soft")
+
+
+def _seen(points: tuple[float | None, ...]) -> list[bool]:
+    return [point is not None for point in points]
+
+
+def _words(name: str) -> str:
+    """`fleet.cpu.outstanding` → `cpu outstanding`; units as words."""
+    parts = name.split(".")
+    text = " ".join(parts[1:] if len(parts) > 2 else parts).replace("_", " ")
+    return f"{text[:-2]}, s" if text.endswith(" s") else text
+
+
+def _chart(
+    points: Mapping[str, tuple[float | None, ...]], names: list[str], start: datetime, end: datetime, incident: Incident
+) -> dict[str, Any] | None:
+    if not any(_seen(points[name]) and any(_seen(points[name])) for name in names):
+        return None
+    begin = int(start.timestamp())
+    step = max(1, int((end - start).total_seconds()) // POINTS)
+    lines = [{"x": int(incident.opened_at.timestamp()), "label": "opened", "tone": "bad"}]
+    return {
+        "x": {"start": begin, "step": step, "n": POINTS},
+        "unit": "",
+        "height": 200,
+        "min": 0,
+        "series": [
+            {"label": _words(name), "tone": tone, "kind": "line", "values": list(points[name])}
+            for name, tone in zip(names, _TONES, strict=False)
+        ],
+        "vlines": lines,
+    }
+
+
+def _facts(incident: Incident) -> tuple[FactLine, ...]:
+    """Frozen evidence beside the same of now; what is new is shown too."""
+    now = {str(fact["label"]): fact for fact in incident.latest.get("facts", ())}
+    lines = []
+    for fact in incident.evidence.get("facts", ()):
+        later = now.pop(str(fact["label"]), None)
+        lines.append(
+            FactLine(
+                fact["label"], fact["value"], fact["status"],
+                later["value"] if later else None, later["status"] if later else "",
+            )
+        )  # fmt: skip
+    lines += [FactLine(label, "", "", fact["value"], fact["status"]) for label, fact in now.items()]
+    return tuple(lines)
+
+
+def _event(event: IncidentEvent) -> EventLine:
+    title, _, text = event.text.partition(". ") if event.kind == "opened" else (event.text, "", "")
+    if event.kind == "note":
+        title, text = event.by, event.text
+    return EventLine(event.at, ICONS.get(event.kind, "circle"), title.rstrip("."), text)
+
+
+def _page(page: Page) -> PageLine:
+    looks = {
+        Delivery.QUEUED: "running", Delivery.DELIVERED: "healthy", Delivery.FAILED: "failing",
+        Delivery.SUPERSEDED: "waiting",
+    }  # fmt: skip
+    attempts = tuple(
+        f"{one.at:%H:%M:%S} {one.pager}: {one.text or ('delivered' if one.ok else 'under way')}"
+        for one in page.log.all()
+    )
+    return PageLine(
+        action=page.action,
+        pager=page.pager or "not routed yet",
+        state=page.state,
+        look=looks[Delivery(page.state)],
+        at=page.created_at,
+        attempts=attempts[-5:],
+    )
+
+
+@dataclass(frozen=True)
+class Flagged:
+    """What the navigation says: how many are not over, and whether one of them is bad and in nobody's hands."""
+
+    number: int
+    bad: bool
+
+
+def flagged() -> Flagged:
+    """One query."""
+    rows = list(Incident.objects.unresolved().order_by().values_list("state", "severity"))
+    bad = any(state == State.OPEN and severity in (Severity.CRITICAL, Severity.ERROR) for state, severity in rows)
+    return Flagged(len(rows), bad)
+
+
+def open_rows(now: datetime, limit: int = 5) -> tuple[Row, ...]:
+    """The incidents that are not over, the worst and newest first, for the overview. One query."""
+    rows = sorted(
+        Incident.objects.unresolved().order_by("-pk")[:100],
+        key=lambda row: (row.state != State.OPEN, -Severity(row.severity).weight, -row.pk),
+    )
+    return tuple(row_of(row, now) for row in rows[:limit])
