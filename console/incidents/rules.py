@@ -87,6 +87,7 @@ class Held:
     snoozed_until: datetime | None = None
     paged_at: datetime | None = None
     owed: bool = False
+    repage_s: float | None = None  # a route's own interval, in place of REPAGE_S
 
 
 @dataclass(frozen=True)
@@ -335,13 +336,12 @@ def _kept(
     if state is State.OPEN and _quiet(it.target, it.own, windows, now) is None:
         if owed:
             why = Why.RAISED if raised else Why.WOKE if woke else Why.QUIET_ENDED
-        elif it.paged_at is None or _again(severity, it.paged_at, now):
+        elif it.paged_at is None or _again(it.repage_s or REPAGE_S.get(severity), it.paged_at, now):
             why = Why.REPEATED
     if finding is None and children is None and why is None and state is it.state:
         return None
     return Keeping(it.key, finding, state, severity, children, why, owed and why is None)
 
 
-def _again(severity: Severity, paged_at: datetime, now: datetime) -> bool:
-    every_s = REPAGE_S.get(severity)
+def _again(every_s: float | None, paged_at: datetime, now: datetime) -> bool:
     return every_s is not None and (now - paged_at).total_seconds() >= every_s

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,8 +13,10 @@ from console.history import series
 from console.incidents import outbox
 from console.incidents.findings import Finding, Recommended, Report
 from console.incidents.models import Incident, IncidentEvent, Maintenance, Origin, SignalRow
-from console.incidents.rules import Action, Changes, Keeping, Opening, State, Why, reconcile
+from console.incidents.routing import repage_s
+from console.incidents.rules import Action, Changes, Held, Keeping, Opening, State, Why, reconcile
 from console.live.changes import publish
+from console.platform.declared import declaration
 
 LOCK = 0x51_44_49_4E  # "QDIN": one reconcile at a time
 CHILDREN = 50
@@ -31,7 +34,7 @@ def settle(report: Report, now: datetime) -> Changes | None:
         }
         memory = {row.key: row.signal() for row in SignalRow.objects.all()}
         windows = [row.window() for row in Maintenance.objects.current(now)]
-        changes = reconcile(report, memory, {key: row.held() for key, row in held.items()}, windows, now)
+        changes = reconcile(report, memory, {key: _held(row) for key, row in held.items()}, windows, now)
         _signals(changes)
         told = [open_incident(one, now) for one in changes.opened]
         opened = {row.key: row for row in told}
@@ -43,6 +46,11 @@ def settle(report: Report, now: datetime) -> Changes | None:
         if told or changes.ended or any(altered):
             publish("incidents")
     return changes
+
+
+def _held(row: Incident) -> Held:
+    """The row for the rules, with the interval that its routes declare."""
+    return replace(row.held(), repage_s=repage_s(declaration().routes, str(row.severity), row.target))
 
 
 def _locked(*, wait: bool) -> bool:

@@ -26,7 +26,7 @@ def route(*pagers: str, severities: tuple[str, ...] = ALL, targets: tuple[str, .
 
 def declares(monkeypatch, *pagers: PagerDeclared, routes: tuple[RouteDeclared, ...] = ()) -> Declaration:
     """Let the outbox be delivered to these; by default one route over all of them in order."""
-    found = routes or (route(*(pager.name for pager in pagers)),)
+    found = routes or ((route(*(pager.name for pager in pagers)),) if pagers else ())
     changed = replace(declaration(), pagers=pagers, routes=found)
     monkeypatch.setattr(deliver, "declaration", lambda: changed)
     return changed

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from console.incidents import store
+from console.incidents.findings import Severity
+from console.incidents.models import Page
 from console.incidents.routing import GIVE_UP_S, LONGEST_S, after_failure, chains, repage_s
-from console.platform.declared import RouteDeclared
+from console.platform.declared import RouteDeclared, declaration
+from tests.incidents.made import after, finding, opened, report
 
 NIGHT = RouteDeclared(("critical",), ("*",), ("duty", "phones", "mail"), 900.0)
 DATA = RouteDeclared(("critical", "error", "warning"), ("freshness", "pools/etl"), ("team",), 600.0)
@@ -45,6 +51,17 @@ def test_the_shortest_interval_holds() -> None:
     assert repage_s(ROUTES, "critical", "freshness/x") == 600
     assert repage_s(ROUTES, "critical", "fleets/cpu") == 900
     assert repage_s(ROUTES, "warning", "fleets/cpu") is None
+
+
+@pytest.mark.django_db
+def test_a_routes_interval_decides_when_it_is_told_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    declared = replace(declaration(), routes=(RouteDeclared(("error", "warning"), ("fleets",), ("a",), 300.0),))
+    monkeypatch.setattr(store, "declaration", lambda: declared)
+    incident = opened(severity=Severity.WARNING)  # a warning is told once by default
+    for seconds in (100, 299, 301, 500, 602):
+        store.settle(report(finding(severity=Severity.WARNING)), after(seconds))
+    rows = Page.objects.filter(incident=incident).values_list("why", "level")
+    assert list(rows) == [("opened", 0), ("repeated", 1), ("repeated", 2)]
 
 
 class TestAfterAFailure:
