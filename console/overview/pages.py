@@ -12,6 +12,7 @@ from console.fleets.sources import JUDGED
 from console.freshness.pages import FreshnessSummary, lag_series
 from console.freshness.rows import TableRow
 from console.history import series
+from console.incidents.pages import Row, open_rows
 from console.lib.status import Status
 from console.lib.words import count, duration
 from console.overview.parts import Summaries, parts, summaries
@@ -109,6 +110,7 @@ class OverviewPage:
     scheduler_every_s: float
     takeovers: tuple[TakeoverRow, ...]
     takeovers_said: str
+    incidents: tuple[Row, ...]
     fleets: tuple[FleetLine, ...]
     tables: tuple[TableLine, ...]
 
@@ -177,7 +179,7 @@ def overview_state(now: datetime) -> State:
 
 
 def overview_page(now: datetime) -> OverviewPage:
-    """The page `/`. Three queries more than its state, however large the platform is."""
+    """The page `/`. Four queries more than its state, however large the platform is."""
     state = overview_state(now)
     start, end = window(now)
     ages = series.sparklines([_HEARTBEAT], start, end, BARS)[_HEARTBEAT]
@@ -193,6 +195,7 @@ def overview_page(now: datetime) -> OverviewPage:
         scheduler_every_s=SCHEDULER.interval_s,
         takeovers=takeovers[:1],
         takeovers_said=_said_of(takeovers),
+        incidents=open_rows(now),
         fleets=tuple(FleetLine(fleet, sparks[_backlog(fleet.queue)]) for fleet in state.of.fleets.fleets),
         tables=tuple(TableLine(row, sparks[lag_series(row.name)]) for row in state.of.freshness.worst),
     )
