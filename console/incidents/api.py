@@ -18,7 +18,8 @@ from console.accounts.api_auth import operator
 from console.incidents import actions, runbooks
 from console.incidents.actions import Invalid, NotNow
 from console.incidents.findings import Severity
-from console.incidents.models import Incident, Maintenance, Page
+from console.incidents.models import Incident, Maintenance
+from console.incidents.page_log import PageOut, page_logs
 from console.incidents.pages import Filters as Wanted
 from console.incidents.pages import chosen
 from console.incidents.rules import UNRESOLVED, State
@@ -61,26 +62,6 @@ class RecommendedOut(Schema):
     operation: str
     parameters: dict[str, Any]
     url: str
-
-
-class AttemptOut(Schema):
-    at: datetime
-    pager: str
-    ok: bool
-    text: str  # what the other end said, or why it failed
-
-
-class PageOut(Schema):
-    """One page: `action` is trigger, acknowledge or resolve, `pager` null until it is routed."""
-
-    action: str
-    sequence: int
-    pager: str | None
-    state: str
-    attempts: int
-    created_at: datetime
-    finished_at: datetime | None
-    log: list[AttemptOut]
 
 
 class EventOut(Schema):
@@ -173,7 +154,6 @@ def _recommended(row: Incident) -> dict[str, Any] | None:
 def whole(row: Incident) -> dict[str, Any]:
     """One incident with its evidence, its story and its pages. Three queries."""
     events = list(row.events.order_by("-pk")[:200])
-    pages = list(row.pages.order_by("-sequence", "-pk").prefetch_related("log")[:100])
     return brief(row) | {
         "evidence": row.evidence,
         "latest": row.latest,
@@ -182,14 +162,8 @@ def whole(row: Incident) -> dict[str, Any]:
         "part_of": row.part_of_id,
         "children": row.children,
         "events": [{"at": one.at, "kind": one.kind, "text": one.text, "by": one.by} for one in reversed(events)],
-        "pages": [_page(page) for page in reversed(pages)],
+        "pages": [vars(page) for page in page_logs([row.pk]).get(row.pk, ())],
     }
-
-
-def _page(page: Page) -> dict[str, Any]:
-    names = ("action", "sequence", "pager", "state", "attempts", "created_at", "finished_at")
-    log = [{"at": one.at, "pager": one.pager, "ok": one.ok, "text": one.text} for one in page.log.all()]
-    return {name: getattr(page, name) for name in names} | {"log": log}
 
 
 @router.get("", response=list[IncidentBrief], summary="The newest incidents first")

@@ -16,7 +16,8 @@ from console.history import series
 from console.incidents import runbooks
 from console.incidents.detectors import DETECTORS
 from console.incidents.findings import Severity
-from console.incidents.models import Delivery, Incident, IncidentEvent, Maintenance, Page
+from console.incidents.models import Incident, IncidentEvent, Maintenance
+from console.incidents.page_log import PageLine, page_logs
 from console.incidents.rules import UNRESOLVED, State
 from console.incidents.sources import DETECTED
 from console.lib.words import count
@@ -299,18 +300,6 @@ class EventLine:
 
 
 @dataclass(frozen=True)
-class PageLine:
-    """One page of the outbox and how far it is."""
-
-    action: str
-    pager: str
-    state: str
-    look: str
-    at: datetime
-    attempts: tuple[str, ...]
-
-
-@dataclass(frozen=True)
 class Spark:
     name: str
     points: tuple[float | None, ...]
@@ -352,7 +341,7 @@ class IncidentPage:
 def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPage:
     """One incident. Eight queries, however long its story."""
     events = list(incident.events.order_by("-pk")[:EVENTS])
-    pages = list(incident.pages.order_by("-sequence", "-pk").prefetch_related("log")[:PAGES])
+    told = page_logs([incident.pk]).get(incident.pk, ())
     also = list(Incident.objects.unresolved().exclude(pk=incident.pk).order_by("-pk")[:6])
     end = incident.resolved_at or now
     names = [str(name) for name in incident.latest.get("series", incident.evidence.get("series", []))][:4]
@@ -374,7 +363,7 @@ def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPa
         runbook=runbooks.url_of(incident.detector) if runbooks.exists(incident.detector) else "",
         runbook_title=DETECTORS.get(incident.detector, incident.detector),
         events=tuple(_event(event) for event in events),
-        pages=tuple(_page(page) for page in pages),
+        pages=tuple(reversed(told))[:PAGES],
         parts=tuple(incident.children),
         part_of=row_of(incident.part_of, now) if incident.part_of else None,
         also=tuple(row_of(one, now) for one in also),
@@ -441,25 +430,6 @@ def _event(event: IncidentEvent) -> EventLine:
     if event.kind == "note":
         title, text = event.by, event.text
     return EventLine(event.at, ICONS.get(event.kind, "circle"), title.rstrip("."), text)
-
-
-def _page(page: Page) -> PageLine:
-    looks = {
-        Delivery.QUEUED: "running", Delivery.DELIVERED: "healthy", Delivery.FAILED: "failing",
-        Delivery.SUPERSEDED: "waiting",
-    }  # fmt: skip
-    attempts = tuple(
-        f"{one.at:%H:%M:%S} {one.pager}: {one.text or ('delivered' if one.ok else 'under way')}"
-        for one in page.log.all()
-    )
-    return PageLine(
-        action=page.action,
-        pager=page.pager or "not routed yet",
-        state=page.state,
-        look=looks[Delivery(page.state)],
-        at=page.created_at,
-        attempts=attempts[-5:],
-    )
 
 
 @dataclass(frozen=True)

@@ -52,8 +52,12 @@ def test_one_with_its_evidence_and_pages(client: Client, incident: Incident) -> 
     status, one = ask(client, "get", f"{BASE}/{incident.pk}", role=Role.VIEWER)
     assert status == 200
     assert one["evidence"]["facts"][0] == {"label": "Waiting", "value": "41 tasks", "status": "failing"}
-    assert [(page["action"], page["state"], page["pager"]) for page in one["pages"]] == [("trigger", "queued", None)]
+    assert [(page["action"], page["state"], page["pager"]) for page in one["pages"]] == [("trigger", "queued", "")]
     assert [event["kind"] for event in one["events"]] == ["opened", "paged"]
+    page = incident.pages.get()
+    page.log.create(pager="on-call", ok=False, maybe_taken=True, text="no answer within 10 s", took_s=10.0)
+    (attempt,) = ask(client, "get", f"{BASE}/{incident.pk}")[1]["pages"][0]["attempts"]
+    assert (attempt["pager"], attempt["ok"], attempt["text"]) == ("on-call", False, "no answer within 10 s")
     assert ask(client, "get", f"{BASE}/999999")[0] == 404
 
 
