@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
+from django.utils import timezone
+
+from console.fleets.models import ScalingSwitch
 from console.operations.kinds import Action
 from console.operations.rules import JSON
 from console.platform.ports import Ports
@@ -41,11 +45,16 @@ def set_limits(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.compute().set_limits(args["group"], args["minimum"], args["maximum"])
 
 
+def set_switch(ports: Ports, args: Mapping[str, JSON]) -> None:
+    """The console's own switch of a fleet's autoscaling; no port is asked."""
+    until = datetime.fromisoformat(args["until"]) if args["until"] else None
+    values = {"on": args["on"], "until": until, "set_at": timezone.now()}
+    ScalingSwitch.objects.update_or_create(queue=args["queue"], defaults=values)
+
+
 def set_version(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.compute().set_version(args["group"], args["version"])
 
 
-ACTIONS: Mapping[str, Action] = {
-    action.__name__: action
-    for action in (cancel, consume, canary, canary_end, stop, terminate, set_desired, set_limits, set_version)
-}
+_ALL = (cancel, consume, canary, canary_end, stop, terminate, set_desired, set_limits, set_version, set_switch)
+ACTIONS: Mapping[str, Action] = {action.__name__: action for action in _ALL}

@@ -16,13 +16,15 @@ from console.accounts.api_auth import operator
 from console.fleets.facts import Sights
 from console.fleets.figures import Fleet, fleet_of
 from console.fleets.fleet_page import Unknown, find_queue
-from console.fleets.models import GroupSnapshot, Worker
+from console.fleets.models import GroupSnapshot, ScalingDecision, Worker
 from console.fleets.pages import fleets_listed
 from console.fleets.rules import State
+from console.fleets.scaling.told import NOTHING, Told, told
 from console.fleets.workers import WorkerRow, ordered, worker_rows
 from console.lib.api import Change, Remembered, not_found
 from console.lib.status import Status
-from console.operations.schemas import OperationOut, PlanOut, planned, submitted
+from console.operations.kinds import Invalid
+from console.operations.schemas import OperationOut, PlanOut, as_problem, planned, submitted
 
 router = Router(tags=["fleets"])
 
@@ -44,9 +46,16 @@ class WorkersOut(Schema):
 
 
 class DecisionOut(Schema):
+    """`desired` is null where it could not be known; `operation` is what it asked for, `outcome` why it did not."""
+
     at: datetime
-    desired: int
+    desired: int | None
     because: str
+    action: str
+    current: int | None
+    need: int | None
+    outcome: str
+    operation: int | None
 
 
 class FleetOut(Remembered):
@@ -72,6 +81,8 @@ class FleetOut(Remembered):
     desired: int | None
     max: int | None
     autoscaling: Literal["on", "off"]
+    autoscaling_mode: str = Field(description="console, publish or off, as it is now")
+    autoscaling_until: datetime | None = Field(description="when a switch that people set ends")
     last_decision: DecisionOut | None
 
 
@@ -113,9 +124,11 @@ class WorkerOut(Remembered):
 
 @router.get("", response=list[FleetOut], summary="Every queue, its work and its workers")
 def fleets(request: HttpRequest, response: HttpResponse, limit: Limit = 200, offset: Offset = 0) -> list[FleetOut]:
-    found, total = fleets_listed(timezone.now(), limit=limit, offset=offset)
+    now = timezone.now()
+    found, total = fleets_listed(now, limit=limit, offset=offset)
     _paged(request, response, total, limit, offset)
-    return [_fleet(fleet) for fleet in found]
+    scaling = told([fleet.queue for fleet in found], now)
+    return [_fleet(fleet, scaling.get(fleet.queue, NOTHING)) for fleet in found]
 
 
 @router.get("/{path:queue}/workers", response=list[WorkerOut], summary="The workers of a queue, by name")
@@ -176,7 +189,9 @@ class DrainIn(DrainWhat, Planned):
 
 
 class ResizeIn(ResizeWhat, Planned):
-    pass
+    """`autoscaling` alone switches it, for `autoscaling_for_s` seconds or until it is said otherwise."""
+
+    autoscaling_for_s: float | None = None
 
 
 class ResizeQuery(ResizeWhat):
@@ -190,6 +205,17 @@ class ResizeQuery(ResizeWhat):
 @router.post("/{path:queue}/drain", response={202: OperationOut}, auth=operator, summary="Take workers out of service")
 def drain(request: HttpRequest, queue: str, body: DrainIn) -> Answer[dict[str, Any]]:
     return _submitted(request, "drain", queue, body)
+
+
+@router.get("/{path:queue}/decisions", response=list[DecisionOut], summary="What its autoscaler decided, newest first")
+def decisions(
+    request: HttpRequest, response: HttpResponse, queue: str, limit: Limit = 100, offset: Offset = 0, all: bool = False
+) -> list[DecisionOut]:
+    """Those that said something new; `all`: the repetitions of the last two days too."""
+    _known(queue, timezone.now())
+    rows = ScalingDecision.objects.filter(queue=queue, **({} if all else {"news": True}))
+    _paged(request, response, rows.count(), limit, offset)
+    return [_decision(row) for row in rows.order_by("-at", "-pk")[offset : offset + limit]]
 
 
 @router.get("/{path:queue}/drain/plan", response=PlanOut, summary="What that drain would do")
@@ -206,12 +232,21 @@ def resize_plan(request: HttpRequest, queue: str, what: Query[ResizeQuery]) -> d
 
 @router.patch("/{path:queue}", response={202: OperationOut}, auth=operator, summary="Change the size of a fleet")
 def resize(request: HttpRequest, queue: str, body: ResizeIn) -> Answer[dict[str, Any]]:
-    return _submitted(request, "resize", queue, body)
+    if body.autoscaling is None or any(size is not None for size in (body.baseline, body.max, body.desired)):
+        if body.autoscaling_for_s is not None:
+            text = "Only beside `autoscaling` alone: send the sizes in another request."
+            raise as_problem(Invalid({"autoscaling_for_s": text}))
+        return _submitted(request, "resize", queue, body)
+    _known(queue, timezone.now())
+    sent = {"queue": queue, "autoscaling": body.autoscaling, "for_s": body.autoscaling_for_s}
+    return submitted(request, "autoscaling", sent, reason=body.reason, plan=body.plan, confirm=body.confirm)
 
 
 def _submitted(request: HttpRequest, kind: str, queue: str, body: DrainIn | ResizeIn) -> Answer[dict[str, Any]]:
     _known(queue, timezone.now())
-    sent = {"queue": queue} | body.model_dump(exclude={"reason", "plan", "confirm"}, exclude_none=True)
+    sent = {"queue": queue} | body.model_dump(
+        exclude={"reason", "plan", "confirm", "autoscaling_for_s"}, exclude_none=True
+    )
     return submitted(request, kind, sent, reason=body.reason, plan=body.plan, confirm=body.confirm)
 
 
@@ -219,7 +254,8 @@ def _submitted(request: HttpRequest, kind: str, queue: str, body: DrainIn | Resi
 def fleet(request: HttpRequest, queue: str) -> FleetOut:
     now = timezone.now()
     _known(queue, now)
-    return _fleet(fleet_of(find_queue(queue, now), GroupSnapshot.objects.in_bulk(), Sights.at(now)))
+    found = fleet_of(find_queue(queue, now), GroupSnapshot.objects.in_bulk(), Sights.at(now))
+    return _fleet(found, told([queue], now).get(queue, NOTHING))
 
 
 def _known(queue: str, now: datetime) -> None:
@@ -242,7 +278,7 @@ def _paged(request: HttpRequest, response: HttpResponse, total: int, limit: int,
         response["Link"] = ", ".join(links)
 
 
-def _fleet(it: Fleet) -> FleetOut:
+def _fleet(it: Fleet, scaling: Told) -> FleetOut:
     return FleetOut(
         status=it.status,
         reason=it.reason,
@@ -270,8 +306,23 @@ def _fleet(it: Fleet) -> FleetOut:
         baseline=it.baseline,
         desired=it.desired,
         max=it.maximum,
-        autoscaling="off",
-        last_decision=None,
+        autoscaling="on" if scaling.on else "off",
+        autoscaling_mode=scaling.mode,
+        autoscaling_until=scaling.until,
+        last_decision=_decision(scaling.last) if scaling.last else None,
+    )
+
+
+def _decision(it: ScalingDecision) -> DecisionOut:
+    return DecisionOut(
+        at=it.at,
+        desired=it.desired,
+        because=it.because,
+        action=it.action,
+        current=it.current,
+        need=it.need,
+        outcome=it.outcome,
+        operation=it.operation,
     )
 
 

@@ -33,6 +33,7 @@ _WORKER_COLUMNS = {
     "state_since": "timestamptz",
     "reason": "text",
     "overdue": "bool",
+    "served_at": "timestamptz",
     "archived_at": "timestamptz",
 }
 _COUNTS = ("in_service", "launching", "quiesced", "draining", "stopped", "lost", "stuck", "unknown")
@@ -175,6 +176,8 @@ def _place(worker: Worker, instance: Instance | None, known: _Known) -> None:
 
 
 def _settle(worker: Worker, judged: Judged, now: datetime) -> None:
+    if worker.state == State.LAUNCHING and judged.state is State.IN_SERVICE and worker.served_at is None:
+        worker.served_at = now
     if worker.state != judged.state:
         worker.state, worker.state_since = judged.state.value, now
     worker.reason, worker.overdue = judged.reason, judged.overdue

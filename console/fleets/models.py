@@ -8,6 +8,22 @@ from django.db import models
 from django.db.models import Q
 
 from console.fleets.rules import State
+from console.fleets.scaling.models import RunWidth, ScalingDecision, ScalingSwitch, ScheduledDag
+
+__all__ = [
+    "GroupSnapshot",
+    "Instance",
+    "PastRuns",
+    "QueueSnapshot",
+    "RunWidth",
+    "RunningTask",
+    "ScalingDecision",
+    "ScalingSwitch",
+    "ScheduledDag",
+    "Watch",
+    "Worker",
+    "WorkerQuerySet",
+]
 
 
 class QueueSnapshot(models.Model):
@@ -152,6 +168,7 @@ class Worker(models.Model):
     state_since = models.DateTimeField()
     reason = models.TextField(default="", blank=True)
     overdue = models.BooleanField(default=False)
+    served_at = models.DateTimeField(null=True)  # when it was first in service, if its launch was watched
     archived_at = models.DateTimeField(null=True)
 
     objects = WorkerQuerySet.as_manager()

@@ -10,8 +10,9 @@ from console.fleets.actions import ACTIONS
 from console.fleets.drain_kind import DEADLINE_S, ORDERS, at_deadline, choice, number, visible
 from console.fleets.looking_at_fleets import look_at_fleet
 from console.fleets.members import FleetSeen
-from console.fleets.models import GroupSnapshot
+from console.fleets.models import GroupSnapshot, ScalingSwitch
 from console.fleets.resize_rules import Resize, aim
+from console.fleets.scaling.switch import mode_of
 from console.lib.words import count, listed
 from console.operations.kinds import Check, Invalid, Kind, Plan
 from console.operations.rules import JSON
@@ -31,8 +32,9 @@ def clean(sent: Mapping[str, JSON]) -> dict[str, JSON]:
     if fleet is None:
         known = listed([each.queue for each in declaration().fleets], 10)
         raise Invalid({"queue": f"{queue!r} is not a declared fleet; declared: {known or 'none'}."})
-    if sent.get("autoscaling") == "on":
-        raise Invalid({"autoscaling": "This console does not scale fleets by itself yet; it can only be off."})
+    switch = sent.get("autoscaling")
+    if switch not in (None, "on", "off"):
+        raise Invalid({"autoscaling": "One of on, off."})
     sizes = {name: _size(sent, name) for name in SIZES}
     if all(value is None for value in sizes.values()):
         raise Invalid({"desired": "Give at least one of baseline, max and desired: nothing would change."})
@@ -52,6 +54,8 @@ def clean(sent: Mapping[str, JSON]) -> dict[str, JSON]:
         "deadline_s": number(sent, "deadline_s", DEADLINE_S, least=10, most=7 * 86400),
         "on_deadline": choice(sent, "on_deadline", ("wait", "stop")),
         "override_last": bool(sent.get("override_last", False)),
+        "autoscaling": switch,
+        "wait": bool(sent.get("wait", True)),
     }
 
 
@@ -98,6 +102,11 @@ def plan(parameters: Mapping[str, JSON], now: datetime) -> Plan:
         touches.append(f"{name} may have {low} to {high} workers (now {group.minimum} to {group.maximum}).")
     if surplus < 0:
         touches.append(f"{name} launches {count(-surplus, 'worker')}: {group.desired} → {wanted}.")
+    if parameters["autoscaling"]:
+        touches.append(f"Autoscaling of {queue} is {parameters['autoscaling']} until somebody says otherwise.")
+    elif asked is not None and _scaled(queue, now):
+        text = "Its autoscaling is on: it moves the number again with the work. Switch it off to keep it."
+        checks.append(Check(text, None, blocking=False))
     if surplus > 0:
         touches.append(f"{count(surplus, 'worker')} drained, idle ones first: {group.desired} → {wanted}.")
     if not touches:
@@ -111,6 +120,12 @@ def plan(parameters: Mapping[str, JSON], now: datetime) -> Plan:
         at_risk=at_deadline(parameters["on_deadline"], parameters["deadline_s"]) if surplus > 0 else (),
         confirm=queue if last and parameters["override_last"] else None,
     )
+
+
+def _scaled(queue: str, now: datetime) -> bool:
+    fleet = declaration().fleet(queue)
+    switch = ScalingSwitch.objects.filter(queue=queue).first()
+    return fleet is not None and mode_of(fleet, switch, now) == "console"
 
 
 def _at_rest(queue: str) -> list[Check]:

@@ -74,7 +74,17 @@ def _plan(parameters: Mapping[str, Any], state: Resize, seen: FleetSeen, orders:
         return Decision(state, outcome=Outcome(State.FAILED, text))
     planned = replace(state, planned=True, before=seen.desired, wanted=wanted, minimum=minimum, maximum=maximum)
     text = f"From {count(seen.desired, 'worker')} to {wanted}, between {minimum} and {maximum}."
-    return Decision(planned, notes=(Line(text),), progress=_progress(planned, seen, "planned"), next_tick_s=0.5)
+    calls = _switch(parameters)
+    return Decision(planned, calls, notes=(Line(text),), progress=_progress(planned, seen, "planned"), next_tick_s=0.5)
+
+
+def _switch(parameters: Mapping[str, Any]) -> tuple[Call, ...]:
+    """With the sizes the autoscaling may be switched: in the console's own memory, at once."""
+    word = parameters.get("autoscaling")
+    if not word:
+        return ()
+    args = {"queue": parameters["queue"], "on": word == "on", "until": None}
+    return (Call("switch", "set_switch", f"Switch autoscaling {word}", args),)
 
 
 class _Tick:
@@ -103,6 +113,10 @@ class _Tick:
 
     def run(self) -> Decision[Resize]:
         results = self._step_drains()
+        if self.ledger.stage("switch") is StepState.CALLED:
+            self.verified.append("switch")
+        elif self.ledger.stage("switch") is StepState.INTENT:
+            self.calls += _switch(self.parameters)
         refused = self._refused()
         if not self.seen.visible:
             self.waits = "the group or its workers can't be seen"
@@ -239,6 +253,8 @@ class _Tick:
 
     def _outcome(self, refused: str) -> Outcome | None:
         state, seen = self.state, self.seen
+        if self.ledger.stage("switch") is StepState.INTENT:
+            return None
         drains = list(state.crew.drains.values())
         if state.crew.at_work():
             return None
@@ -255,7 +271,7 @@ class _Tick:
             what = f"lost work: {listed(lost, 5)}" if lost else "no task is known to be lost"
             return Outcome(State.FAILED, f"Resized, but {listed(died)} ended before it was empty; {what}.")
         ready = sum(1 for member in seen.live if member.lifecycle == "InService")
-        if seen.desired > state.before and ready < seen.desired:
+        if seen.desired > state.before and ready < seen.desired and self.parameters.get("wait", True):
             late = state.grown_at is not None and (self.now - state.grown_at).total_seconds() >= LAUNCH_S
             text = f"{ready} of {count(seen.desired, 'worker')} are in service: the group can't launch the others."
             return Outcome(State.FAILED, text) if late else None

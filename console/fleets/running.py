@@ -12,6 +12,7 @@ from django.db.models import Q
 
 from console.fleets.models import PastRuns, RunningTask
 from console.fleets.names import host_key, kept, task_key
+from console.fleets.scaling.poll import save_widths
 from console.platform.readings import TaskInstance, TasksReading
 
 PAST_KEPT = timedelta(days=60)
@@ -29,6 +30,7 @@ def save_instances(reading: TasksReading, at: datetime) -> None:
         RunningTask.objects.filter(key__in=[row.key for row in gone]).delete()
     if reading.complete:  # else one may only have slipped below the limit
         remember_ends([row for row in gone if row.state == "running"], at)
+    save_widths(reading.instances, at)
 
 
 def _row(task: TaskInstance) -> RunningTask:

@@ -6,4 +6,11 @@ from console.platform.sources import COMPUTE, HEARTBEATS, QUEUES, TASKS, WORKERS
 
 JUDGED = SourceSpec("console.workers", "the judgement of the workers", "console", "console.fleets.tasks.judge", 2, 12)
 
+SCALED = SourceSpec(
+    "console.scaling", "the autoscaler's decisions", "console", "console.fleets.scaling.tasks.decide", 15, 60
+)
+SCHEDULES = SourceSpec(
+    "airflow.schedules", "Airflow's schedules", "airflow", "console.fleets.scaling.tasks.poll_schedules", 60, 300
+)
+
 FLEET_SOURCES = (TASKS, QUEUES, WORKERS, HEARTBEATS, COMPUTE, JUDGED)

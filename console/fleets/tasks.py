@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from console.fleets import judge as judgement
 from console.fleets import poll, record, running
+from console.fleets.scaling import tasks as scaling  # noqa: F401 - Celery finds its tasks from here
 from console.fleets.sources import JUDGED
 from console.platform import connect
 from console.platform.poll import take

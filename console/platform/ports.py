@@ -21,6 +21,7 @@ from console.platform.readings import (
     TableStatistics,
     TaskInstance,
     TasksReading,
+    UpcomingRun,
     WarehouseReading,
     WorkerHeartbeat,
     WorkerReading,
@@ -59,6 +60,10 @@ class AirflowPort(Protocol):
 
     def durations(self, dag_id: str, task_id: str, *, limit: int) -> tuple[float, ...]:
         """Seconds that the newest successful runs of a task took, newest first."""
+        ...
+
+    def upcoming(self, *, limit: int) -> tuple[UpcomingRun, ...]:
+        """When the next run of each scheduled, unpaused DAG is due."""
         ...
 
     def put_pool(self, name: str, slots: int, description: str, include_deferred: bool) -> None: ...

@@ -90,6 +90,14 @@ class TasksReading:
 
 
 @dataclass(frozen=True)
+class UpcomingRun:
+    """The next run that a DAG's schedule brings."""
+
+    dag_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class PoolReading:
     """One pool as Airflow's API tells it; the counts are slots."""
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from console.platform.airflow import errors
 from console.platform.airflow.client import Client, Query
-from console.platform.airflow.parse import component, instance, job, listed, pool, text, total
+from console.platform.airflow.parse import component, instance, job, listed, moment, pool, text, total
 from console.platform.budget import Budget
 from console.platform.declared import AirflowDeclared
 from console.platform.ports import PlatformError
@@ -21,6 +21,7 @@ from console.platform.readings import (
     SchedulerReading,
     TaskInstance,
     TasksReading,
+    UpcomingRun,
 )
 
 POLL_S = 8.0
@@ -122,6 +123,25 @@ class Airflow:
         rows = listed(self._client.get(path, query, budget=self._budget()), "task_instances", path)
         took = (row.get("duration") for row in rows if row.get("task_id") == task_id)
         return tuple(float(each) for each in took if isinstance(each, int | float))
+
+    def upcoming(self, *, limit: int) -> tuple[UpcomingRun, ...]:
+        """When the next run of each DAG with a schedule is due; paused ones have none. Up to `limit` DAGs are read."""
+        budget = self._budget()
+        if self._api(budget)[0] == 1:
+            return ()
+        path = "/api/v2/dags"
+        found: list[UpcomingRun] = []
+        for offset in range(0, limit, PAGE):
+            query: Query = {"paused": "false", "order_by": "dag_id", "limit": PAGE, "offset": offset}
+            page = self._client.get(path, query, budget=budget)
+            rows = listed(page, "dags", path)
+            for row in rows:
+                at = moment(row.get("next_dagrun_run_after"))
+                if at is not None:
+                    found.append(UpcomingRun(text(row, "dag_id", path), at))
+            if not rows or offset + len(rows) >= total(page, path):
+                break
+        return tuple(found)
 
     # --- changes of pools: each can be repeated, the outcome is the same ----------------------------------------------
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from console.platform.declared.parser import parse
 from console.platform.declared.values import (
     AirflowDeclared,
+    AutoscalingDeclared,
     BrokerDeclared,
     DatastoreDeclared,
     DeadManDeclared,
@@ -17,6 +18,7 @@ from console.platform.declared.values import (
     Fault,
     FleetDeclared,
     HooksDeclared,
+    HoursDeclared,
     PagerDeclared,
     RouteDeclared,
     SourceDeclared,
@@ -26,6 +28,7 @@ from console.platform.declared.values import (
 
 __all__ = [
     "AirflowDeclared",
+    "AutoscalingDeclared",
     "BrokerDeclared",
     "DatastoreDeclared",
     "DeadManDeclared",
@@ -33,6 +36,7 @@ __all__ = [
     "DeclarationError",
     "Fault",
     "FleetDeclared",
+    "HoursDeclared",
     "HooksDeclared",
     "PagerDeclared",
     "RouteDeclared",

@@ -171,6 +171,19 @@ def consistency(data: dict[str, Any]) -> Findings:
                 f"is {fleet.baseline}, more than max ({fleet.max})",
                 "Lower baseline or raise max.",
             )
+        for index, hours in enumerate(fleet.autoscaling.hours if fleet.autoscaling else ()):
+            if hours.baseline > fleet.max:
+                yield (
+                    (*path, "autoscaling", "hours", index, "baseline"),
+                    f"is {hours.baseline}, more than max ({fleet.max})",
+                    "Lower it or raise max.",
+                )
+            if hours.begins == hours.ends:
+                yield (
+                    (*path, "autoscaling", "hours", index, "ends"),
+                    "is when the hours begin",
+                    "Write another time; for the whole day set the fleet's own baseline.",
+                )
         if fleet.hardware == "cpu-bound":
             if fleet.concurrency not in (None, fleet.vcpus):
                 yield (

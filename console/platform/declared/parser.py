@@ -11,6 +11,7 @@ from console.platform.declared.shape_faults import shape_faults
 from console.platform.declared.source import Document, Findings, Path, resolved
 from console.platform.declared.values import (
     AirflowDeclared,
+    AutoscalingDeclared,
     BrokerDeclared,
     DatastoreDeclared,
     DeadManDeclared,
@@ -19,6 +20,7 @@ from console.platform.declared.values import (
     Fault,
     FleetDeclared,
     HooksDeclared,
+    HoursDeclared,
     PagerDeclared,
     RouteDeclared,
     SourceDeclared,
@@ -86,7 +88,13 @@ def _declaration(platform: shape.Platform) -> Declaration:
         warehouse_url=platform.warehouse.url if platform.warehouse else "",
         lease_url=platform.lease.url if platform.lease else "",
         fleets=tuple(
-            FleetDeclared(**{**fleet.model_dump(), "concurrency": fleet.concurrency or fleet.vcpus})
+            FleetDeclared(
+                **{
+                    **fleet.model_dump(exclude={"autoscaling"}),
+                    "concurrency": fleet.concurrency or fleet.vcpus,
+                    "autoscaling": _autoscaling(fleet.autoscaling),
+                }
+            )
             for fleet in platform.fleets
         ),
         sources=tuple(SourceDeclared(**source.model_dump()) for source in platform.sources),
@@ -148,4 +156,28 @@ def _hooks(declared: shape.Hooks | None) -> HooksDeclared:
     return HooksDeclared(
         pagerduty_secret=declared.pagerduty.secret if declared.pagerduty else "",
         alertmanager_token=declared.alertmanager.token if declared.alertmanager else "",
+    )
+
+
+def _autoscaling(declared: shape.Autoscaling | None) -> AutoscalingDeclared:
+    """Without the section nobody asked for it: off."""
+    if declared is None:
+        return AutoscalingDeclared()
+    return AutoscalingDeclared(
+        mode=declared.mode,
+        target_wait_s=shape.seconds(declared.target_wait),
+        cooldown_s=shape.seconds(declared.cooldown),
+        step=declared.step,
+        boot_s=shape.seconds(declared.boot) if declared.boot else None,
+        hours=tuple(
+            HoursDeclared(
+                shape.minutes(hours.begins),
+                shape.minutes(hours.ends),
+                hours.baseline,
+                tuple(shape.WEEKDAYS.index(day) for day in hours.days),
+            )
+            for hours in declared.hours
+        ),
+        expected_work=declared.expected_work,
+        scheduled_peaks=declared.scheduled_peaks,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
@@ -17,7 +17,11 @@ TOPIC = r"^arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_-]{1,256}(\.fifo)?$"
 DURATION = r"^\d*[1-9]\d*(\.\d+)?[smhd]$"
 CUTOFF = r"^every .+, due (by|within) .+$"
 
+CLOCK = r"^([01]\d|2[0-3]):[0-5]\d$"
+WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
 FORMS = {
+    CLOCK: ("a time of the day, UTC", '"06:30"'),
     NAME: ("a name of letters, digits, dots and dashes", "shop-cdc"),
     COLUMN: ("a column's name", "updated_at"),
     RELATION: ("a schema and a table", "public.orders"),
@@ -35,6 +39,16 @@ def seconds(text: str) -> float:
     return float(text[:-1]) * _UNITS[text[-1]]
 
 
+def minutes(text: str) -> int:
+    """`06:30` in minutes after midnight."""
+    return int(text[:2]) * 60 + int(text[3:])
+
+
+def _off(value: Any) -> Any:
+    """YAML reads a bare `off` as false."""
+    return "off" if value is False else value
+
+
 Text = Annotated[str, Field(min_length=1)]
 Name = Annotated[str, Field(pattern=NAME)]
 Column = Annotated[str, Field(pattern=COLUMN)]
@@ -44,6 +58,7 @@ Duration = Annotated[str, Field(pattern=DURATION)]
 Target = Annotated[str, Field(pattern=TARGET)]
 Topic = Annotated[str, Field(pattern=TOPIC)]
 Cutoffs = Annotated[str, Field(pattern=CUTOFF)]
+Clock = Annotated[str, Field(pattern=CLOCK)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[int, Field(ge=1)]
 
@@ -81,6 +96,32 @@ class Database(Shape):
     url: Text = Field(description="postgresql://, by a reference: ${WAREHOUSE_URL}.")
 
 
+class Hours(Shape):
+    """Hours with a baseline of their own, UTC. Hours that end before they begin go past midnight."""
+
+    begins: Clock = Field(description='In quotes: "06:30".')
+    ends: Clock = Field(description='In quotes: "10:00".')
+    baseline: Count = Field(description="Workers that are there at least, in these hours.")
+    days: tuple[Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"], ...] = Field(
+        (), strict=False, description="The days on which they begin; every day when left out."
+    )
+
+
+class Autoscaling(Shape):
+    """How a fleet follows its work. Without this section nobody scales it but people."""
+
+    mode: Annotated[Literal["console", "publish", "off"], BeforeValidator(_off)] = Field(
+        "console", description="The console decides; or it only publishes metrics to CloudWatch; or off."
+    )
+    target_wait: Duration = Field("60s", description="Within this a queued task should start.")
+    cooldown: Duration = Field("3m", description="So long must fewer workers have been enough before one goes.")
+    step: Positive = Field(8, description="Workers added or drained by one decision at most.")
+    boot: Duration | None = Field(None, description="From launch to service; measured when left out.")
+    hours: tuple[Hours, ...] = Field((), strict=False, description="Baselines by the time of day.")
+    expected_work: bool = Field(True, description="No worker for work that ends before it is up.")
+    scheduled_peaks: bool = Field(True, description="Workers before the runs that schedules tell in advance.")
+
+
 class Fleet(Shape):
     """The workers of one queue: one Auto Scaling Group."""
 
@@ -97,6 +138,7 @@ class Fleet(Shape):
     baseline: Count = Field(description="Workers that are always there.")
     max: Positive = Field(description="Workers that there may be at most, outside a rolling deploy.")
     price_per_hour: float = Field(ge=0, strict=False, description="USD per instance and hour.")
+    autoscaling: Autoscaling | None = Field(None, description="How it follows its work; off when left out.")
 
 
 class Source(Shape):

@@ -11,7 +11,17 @@ from pydantic_core import ErrorDetails
 from console.platform.declared import shape
 from console.platform.declared.source import Findings, Path, value_at
 
-_DURATIONS = {"slo", "visibility_timeout", "repage", "every", "batch", "allowed_lateness"}
+_DURATIONS = {
+    "slo",
+    "visibility_timeout",
+    "repage",
+    "every",
+    "batch",
+    "allowed_lateness",
+    "target_wait",
+    "cooldown",
+    "boot",
+}
 _KINDS = {
     "string_type": ("text", "Put quotes around it."),
     "int_type": ("a whole number", "Write digits without quotes."),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from console.platform.declared.cutoffs import Calendar
 
@@ -47,6 +47,30 @@ class BrokerDeclared:
 
 
 @dataclass(frozen=True)
+class HoursDeclared:
+    """Hours, UTC, with a baseline of their own; days 0 (Monday) to 6, none for every day."""
+
+    start_min: int  # minutes after midnight
+    end_min: int
+    baseline: int
+    days: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class AutoscalingDeclared:
+    """How a fleet follows its work. `mode`: the console decides, only publishes metrics, or keeps out of it."""
+
+    mode: str = "off"  # console | publish | off
+    target_wait_s: float = 60.0
+    cooldown_s: float = 180.0
+    step: int = 8
+    boot_s: float | None = None  # None: as measured
+    hours: tuple[HoursDeclared, ...] = ()
+    expected_work: bool = True
+    scheduled_peaks: bool = True
+
+
+@dataclass(frozen=True)
 class FleetDeclared:
     """The workers of one queue."""
 
@@ -59,6 +83,7 @@ class FleetDeclared:
     baseline: int
     max: int
     price_per_hour: float  # USD
+    autoscaling: AutoscalingDeclared = field(default_factory=AutoscalingDeclared)
 
 
 @dataclass(frozen=True, repr=False)

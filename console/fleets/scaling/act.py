@@ -1,0 +1,164 @@
+"""Deciding for each fleet and asking for what was decided: by operations only, like anybody else."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from console.accounts.actor import CONSOLE
+from console.fleets.models import ScalingDecision
+from console.fleets.record import series_name
+from console.fleets.scaling.facts import Look, look_at, scaled_fleets
+from console.fleets.scaling.rules import Action, Decision, boot_of, decide
+from console.fleets.scaling.victims import choose
+from console.history import series
+from console.lib.words import count, listed
+from console.live.changes import publish
+from console.operations.kinds import Invalid
+from console.operations.models import Operation
+from console.operations.submit import Conflict, Refused, submit
+
+log = logging.getLogger(__name__)
+
+DRAIN_DEADLINE_S = 86400.0
+"""Nobody is in a hurry: past a day a person is asked."""
+HOLDS_KEPT = timedelta(hours=48)
+KEPT = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Came:
+    """What became of a decision: the operation, or why none was asked for."""
+
+    operation: Operation | None = None
+    text: str = ""
+
+
+def decide_all(now: datetime) -> list[tuple[Look, Decision]]:
+    """One decision for each fleet that is scaled or watched; each is remembered, and those of mode console acted on."""
+    looks = [look for look in look_at(scaled_fleets(), now) if look.mode != "off"]
+    last = _last([look.fleet.queue for look in looks])
+    rows, made, samples = [], [], []
+    for look in looks:
+        decision = decide(look.policy, look.demand, look.supply, look.past, now, blind=look.blind, hold=look.hold)
+        decision = replace(decision, remarks=(*decision.remarks, *look.remarks))
+        came = _act(look, decision) if look.mode == "console" else Came(text=_watched(decision))
+        rows.append(_row(look, decision, came, last.get(look.fleet.queue), now))
+        made.append((look, decision))
+        samples.append((series_name(look.fleet.queue, "needed"), decision.need))
+    ScalingDecision.objects.bulk_create(rows)
+    series.record(samples, now)
+    if any(row.news for row in rows):
+        publish("fleets")
+    return made
+
+
+def _last(queues: Sequence[str]) -> dict[str, ScalingDecision]:
+    return ScalingDecision.objects.newest(queues)
+
+
+def _watched(decision: Decision) -> str:
+    return "only published: the group's own policy decides" if decision.delta else ""
+
+
+def _act(look: Look, decision: Decision) -> Came:
+    if decision.action not in (Action.OUT, Action.IN) or decision.desired is None:
+        return Came()
+    try:
+        with transaction.atomic():
+            return _out(look, decision) if decision.action is Action.OUT else _in(look, decision)
+    except Conflict as error:
+        return Came(text=f"not now: OP-{error.operation.pk} ({error.operation.kind}) has its hands on it")
+    except Refused as error:
+        return Came(text=f"refused: {error}")
+    except Invalid as error:
+        return Came(text=f"not possible: {error}")
+
+
+def _out(look: Look, decision: Decision) -> Came:
+    """By the group's desired capacity. What is being drained still counts there until it has gone."""
+    assert decision.desired is not None
+    wanted = decision.desired + look.supply.leaving
+    most = look.supply.maximum or 0
+    desired = min(wanted, most)
+    if desired <= (look.supply.desired or 0):
+        return Came(text=f"the group is at its maximum of {most} until what is drained has gone")
+    sent = {"queue": look.fleet.queue, "desired": desired, "wait": False}
+    return Came(submit("resize", sent, reason=decision.because[:1000], by=CONSOLE))
+
+
+def _in(look: Look, decision: Decision) -> Came:
+    """By the drain of chosen victims, each of which takes its place in the group along."""
+    victims = choose(look.candidates, -decision.delta, keep=look.kept)
+    if not victims:
+        return Came(text="no worker can be drained now: none is in service that nobody else holds")
+    who = listed([f"{each.candidate.instance_id} ({each.why})" for each in victims], 5)
+    sent = {
+        "queue": look.fleet.queue,
+        "workers": [each.candidate.instance_id for each in victims],
+        "deadline_s": DRAIN_DEADLINE_S,
+        "on_deadline": "wait",
+        "replace": False,
+    }
+    reason = f"{decision.because[: 900 - len(who)]} Drained: {who}."
+    return Came(submit("drain", sent, reason=reason, by=CONSOLE))
+
+
+def _row(look: Look, decision: Decision, came: Came, before: ScalingDecision | None, now: datetime) -> ScalingDecision:
+    """Blind once, a hold once: what only repeats the row before it is no news."""
+    news = (
+        before is None
+        or bool(came.operation)
+        or (before.action, before.desired, before.outcome) != (decision.action, decision.desired, came.text[:1000])
+    )
+    return ScalingDecision(
+        queue=look.fleet.queue,
+        at=now,
+        action=decision.action.value,
+        current=decision.current,
+        desired=decision.desired,
+        need=decision.need,
+        because=decision.because,
+        inputs=inputs_of(look, decision),
+        news=news,
+        operation=came.operation.pk if came.operation else None,
+        outcome=came.text[:1000],
+    )
+
+
+def inputs_of(look: Look, decision: Decision) -> dict[str, object]:
+    """Every figure that the decision was taken from, as it is kept and shown."""
+    demand, supply = look.demand, look.supply
+    return {
+        "mode": look.mode,
+        "queued": demand.queued,
+        "running": demand.running,
+        "depth": demand.depth,
+        "slots": look.policy.slots,
+        "in_service": supply.in_service,
+        "launching": len(supply.arriving_s),
+        "leaving": supply.leaving,
+        "group_desired": supply.desired,
+        "boot_s": round(boot_of(look.policy, supply), 1),
+        "boot": "declared" if look.policy.boot_s else "measured" if supply.boot_s else "assumed",
+        "known": sum(1 for each in (*demand.left_s, *demand.take_s) if each is not None),
+        "peaks": [[peak.dag_id, peak.at.isoformat(), peak.tasks] for peak in demand.peaks[:10]],
+        "lines": [list(line) for line in decision.lines],
+        "remarks": list(decision.remarks),
+    }
+
+
+def forget(now: datetime) -> None:
+    """Repetitions after two days, everything after ninety."""
+    ScalingDecision.objects.filter(news=False, at__lt=now - HOLDS_KEPT).delete()
+    ScalingDecision.objects.filter(at__lt=now - KEPT).delete()
+
+
+def summed(decisions: Sequence[tuple[Look, Decision]]) -> str:
+    """For the log: how many changed what."""
+    changed = [f"{look.fleet.queue} {decision.delta:+d}" for look, decision in decisions if decision.delta]
+    return f"{count(len(decisions), 'fleet')}, {listed(changed, 10) or 'nothing changes'}"

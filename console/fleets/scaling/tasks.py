@@ -1,0 +1,34 @@
+"""When: a decision every quarter of a minute, schedules every minute."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from celery import shared_task
+from django.utils import timezone
+
+from console.fleets.scaling import act, poll
+from console.fleets.sources import SCALED, SCHEDULES
+from console.platform import connect
+from console.platform.poll import take
+
+
+@shared_task
+def decide() -> None:
+    """For each fleet: how many workers, because of what; and what follows from it."""
+
+    def save(_: None, at: datetime) -> None:
+        act.decide_all(at)
+
+    take(SCALED, lambda: None, save)
+
+
+@shared_task
+def poll_schedules() -> None:
+    """When each DAG's next run is due, and how long the tasks waited that started lately."""
+    take(SCHEDULES, lambda: connect.airflow().upcoming(limit=poll.DAGS_LIMIT), poll.save_schedules)
+
+
+@shared_task
+def forget() -> None:
+    act.forget(timezone.now())
