@@ -222,7 +222,7 @@ def test_short_work_by_its_history_launches_nothing() -> None:
     found = decided(NOW)
     assert found.action == "out"  # three waves of five minutes each: a worker helps
     Operation.objects.all().delete()
-    PastRuns.objects.update(durations_s=[61.0, 20.0, 10.0, 10.0, 10.0])
+    PastRuns.objects.update(durations_s=[80.0, 20.0, 10.0, 10.0, 10.0])
     found = decided(NOW + timedelta(seconds=1))
     assert (found.action, found.desired) == ("hold", 2), found.because
 
