@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
+from console.fleets.models import ScalingDecision
 from console.fleets.record import series_name
 from console.history import series
 from console.platform.declared import declaration
@@ -17,11 +18,12 @@ RANGES = {
 }
 DEFAULT_RANGE = "24h"
 MARKS_SHOWN = 8
+DECISIONS_SHOWN = 20
 LEGEND = ((2, "text", "outstanding"), (0, "soft", "running"), (1, "mute", "slots"))
 
 
 def capacity_chart(queue: str, range_: str, now: datetime, *, small: bool) -> dict[str, Any]:
-    """The chart's data, in the shape of docs/frontend.md; two queries. A gap is time that nobody could see."""
+    """The chart's data, in the shape of docs/frontend.md; three queries. A gap is time that nobody could see."""
     kinds = (
         ("running", "running", "accent", "area"),
         ("slots", "slots", "muted", "step"),
@@ -54,4 +56,18 @@ def capacity_chart(queue: str, range_: str, now: datetime, *, small: bool) -> di
         ]
     marks = [mark for mark in chart.marks if mark.target in ("", queue)]
     data["vlines"] = [{"x": mark.at, "label": mark.title[:24], "tone": "muted"} for mark in marks[-MARKS_SHOWN:]]
+    data["vlines"] += _decided(queue, now - RANGES.get(range_, RANGES[DEFAULT_RANGE]))
     return data
+
+
+def _decided(queue: str, since: datetime) -> list[dict[str, Any]]:
+    """The newest decisions that changed something: +2 or −1 at their time."""
+    rows = ScalingDecision.objects.filter(queue=queue, news=True, operation__isnull=False, at__gte=since)
+    return [
+        {
+            "x": int(row.at.timestamp()),
+            "label": f"+{row.delta}" if row.delta > 0 else f"−{-row.delta}",
+            "tone": "accent" if row.delta > 0 else "drain",
+        }
+        for row in rows.order_by("-at")[:DECISIONS_SHOWN]
+    ]

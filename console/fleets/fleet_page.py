@@ -15,6 +15,7 @@ from console.fleets.facts import Sights
 from console.fleets.figures import Fleet, fleet_of, fleet_url
 from console.fleets.models import GroupSnapshot, QueueSnapshot, RunningTask, Worker
 from console.fleets.poll import declared_queues
+from console.fleets.scaling.pages import ScalingCard, scaling_card
 from console.fleets.workers import COLUMNS, ORDERS, TABS, WorkerRow, counted, ordered, spread, worker_rows
 from console.lib import listing
 from console.lib.listing import Column, Listing, Pager, Tab
@@ -83,6 +84,7 @@ class FleetPage:
     sights: Sights
     busy: Mapping[str, Busy]  # by instance
     fleet_busy: Busy | None  # the operation that works on the whole fleet
+    scaling: ScalingCard
     legend: tuple[tuple[int, str, str], ...] = LEGEND
 
     @property
@@ -130,7 +132,7 @@ def find_queue(queue: str, now: datetime) -> QueueSnapshot:
 
 
 def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage:
-    """Eleven queries, however many workers there are. Raises Unknown."""
+    """Fifteen queries, however many workers there are. Raises Unknown."""
     row = find_queue(queue, now)
     sights = Sights.at(now)
     groups = GroupSnapshot.objects.in_bulk()
@@ -164,6 +166,7 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
         workers=workers,
         busy={names[name]: one for name, one in busy.items() if name in names},
         fleet_busy=busy.get(hands.fleet_target(queue)),
+        scaling=scaling_card(queue, now, sights),
         total=total,
         known=known,
         pager=replace(

@@ -3,6 +3,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from console.fleets import hands_views, views
+from console.fleets.scaling import views as scaling
 
 app_name = "fleets"
 # A queue's name may hold a slash: the longer addresses are tried first.
@@ -12,6 +13,8 @@ urlpatterns: list[URLPattern] = [
     path("<path:queue>/workers/<path:node>/", views.worker, name="worker"),
     path("<path:queue>/drain/", hands_views.drain, name="drain"),
     path("<path:queue>/resize/", hands_views.resize, name="resize"),
+    path("<path:queue>/autoscaling/", scaling.switch, name="switch"),
+    path("<path:queue>/decisions/", scaling.decisions, name="decisions"),
     path("<path:queue>/chart.json", views.chart, name="chart"),
     path("<path:queue>/", views.fleet, name="fleet"),
 ]
