@@ -26,7 +26,7 @@ TONES = {"out": "work", "in": "drain", "blind": "unk", "hold": "mute"}
 
 @dataclass(frozen=True)
 class DecisionRow:
-    """One decision: what it came to (`+3`, `−1`, `hold`, `unknown`), the sentence, and what became of it."""
+    """One decision: what it came to (`+3`, `−1`, `hold`), the sentence, and what became of it."""
 
     at: datetime
     tone: str
@@ -130,7 +130,7 @@ def decision_rows(rows: Sequence[ScalingDecision]) -> tuple[DecisionRow, ...]:
 
 def _row(row: ScalingDecision, operation: Operation | None) -> DecisionRow:
     delta = row.delta
-    word = "unknown" if row.action == "blind" else f"+{delta}" if delta > 0 else f"−{-delta}" if delta < 0 else "hold"
+    word = f"+{delta}" if delta > 0 else f"−{-delta}" if delta < 0 else "hold"
     came = row.outcome
     if operation is not None:
         came = operation.outcome or operation.state
