@@ -8,7 +8,7 @@ from typing import Any
 from console.fleets.models import ScalingDecision
 from console.fleets.record import series_name
 from console.history import series
-from console.platform.declared import declaration
+from console.platform.declared import FleetDeclared, declaration
 
 RANGES = {
     "1h": timedelta(hours=1),
@@ -71,3 +71,26 @@ def _decided(queue: str, since: datetime) -> list[dict[str, Any]]:
         }
         for row in rows.order_by("-at")[:DECISIONS_SHOWN]
     ]
+
+
+def waits_chart(fleet: FleetDeclared, range_: str, now: datetime) -> dict[str, Any]:
+    """How long tasks were queued, by the minute in which they started, against the target; one query."""
+    names = [series_name(fleet.queue, what) for what in ("wait_p95_s", "wait_p50_s")]
+    chart = series.fetch(names, now - RANGES.get(range_, RANGES[DEFAULT_RANGE]), now, 300, now=now, marks=False)
+    target_s = fleet.autoscaling.target_wait_s
+    return {
+        "xs": list(chart.x),
+        "unit": " s",
+        "height": 160,
+        "min": 0,
+        "series": [
+            {
+                "label": word,
+                "tone": tone,
+                "kind": "line",
+                "values": [None if y is None else round(y, 1) for y in line.y],
+            }
+            for line, word, tone in zip(chart.lines, ("p95", "p50"), ("ink", "soft"), strict=True)
+        ],
+        "lines": [{"y": target_s, "tone": "warn", "label": f"target {target_s:g} s"}],
+    }

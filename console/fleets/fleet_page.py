@@ -15,7 +15,9 @@ from console.fleets.facts import Sights
 from console.fleets.figures import Fleet, fleet_of, fleet_url
 from console.fleets.models import GroupSnapshot, QueueSnapshot, RunningTask, Worker
 from console.fleets.poll import declared_queues
+from console.fleets.scaling.bills import Cost, costs, levels
 from console.fleets.scaling.pages import ScalingCard, scaling_card
+from console.fleets.scaling.waits import Level
 from console.fleets.workers import COLUMNS, ORDERS, TABS, WorkerRow, counted, ordered, spread, worker_rows
 from console.lib import listing
 from console.lib.listing import Column, Listing, Pager, Tab
@@ -85,12 +87,24 @@ class FleetPage:
     busy: Mapping[str, Busy]  # by instance
     fleet_busy: Busy | None  # the operation that works on the whole fleet
     scaling: ScalingCard
+    costs: Mapping[str, Cost]  # by period; empty before the first bill, and for an undeclared queue
+    levels: Mapping[str, Level]
     legend: tuple[tuple[int, str, str], ...] = LEGEND
 
     @property
     def rows(self) -> tuple[tuple[WorkerRow, Busy | None], ...]:
         """Each worker, and the operation whose hands are on it."""
         return tuple((worker, self.busy.get(worker.instance_id)) for worker in self.workers)
+
+    @property
+    def bills(self) -> tuple[tuple[str, Cost], ...]:
+        words = (("day", "24 hours"), ("month", "30 days"))
+        return tuple((word, self.costs[key]) for key, word in words if key in self.costs)
+
+    @property
+    def spans(self) -> tuple[tuple[str, Level], ...]:
+        words = (("hour", "hour or two"), ("day", "24 hours"))
+        return tuple((word, self.levels[key]) for key, word in words if key in self.levels)
 
     @property
     def declared(self) -> str:
@@ -132,7 +146,7 @@ def find_queue(queue: str, now: datetime) -> QueueSnapshot:
 
 
 def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage:
-    """Fifteen queries, however many workers there are. Raises Unknown."""
+    """Seventeen queries, however many workers there are. Raises Unknown."""
     row = find_queue(queue, now)
     sights = Sights.at(now)
     groups = GroupSnapshot.objects.in_bulk()
@@ -167,6 +181,8 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
         busy={names[name]: one for name, one in busy.items() if name in names},
         fleet_busy=busy.get(hands.fleet_target(queue)),
         scaling=scaling_card(queue, now, sights),
+        costs=costs(it) if (it := declaration().fleet(queue)) else {},
+        levels=levels(it, now) if it else {},
         total=total,
         known=known,
         pager=replace(

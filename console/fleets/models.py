@@ -8,9 +8,10 @@ from django.db import models
 from django.db.models import Q
 
 from console.fleets.rules import State
-from console.fleets.scaling.models import RunWidth, ScalingDecision, ScalingSwitch, ScheduledDag
+from console.fleets.scaling.models import FleetBill, RunWidth, ScalingDecision, ScalingSwitch, ScheduledDag, WaitHour
 
 __all__ = [
+    "FleetBill",
     "GroupSnapshot",
     "Instance",
     "PastRuns",
@@ -20,6 +21,7 @@ __all__ = [
     "ScalingDecision",
     "ScalingSwitch",
     "ScheduledDag",
+    "WaitHour",
     "Watch",
     "Worker",
     "WorkerQuerySet",

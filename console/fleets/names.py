@@ -79,3 +79,8 @@ def int4(value: int | None) -> int | None:
 
 def int8(value: int | None) -> int | None:
     return value if value is not None and 0 <= value < 2**63 else None
+
+
+def series_name(queue: str, what: str) -> str:
+    """The series of one queue: `outstanding`, `running`, `slots`, `depth`, `desired`, `workers_in_service`, …"""
+    return f"fleet.{queue}.{what}"

@@ -6,17 +6,15 @@ from datetime import datetime
 
 from console.fleets.facts import Sights, bounds_of, demand_of, supply_of
 from console.fleets.models import GroupSnapshot, QueueSnapshot, Watch
+from console.fleets.names import series_name
 from console.fleets.poll import declared_queues
 from console.history import series
+
+__all__ = ["record", "samples_of", "series_name"]
 
 RECORDED_LIMIT = 100
 """Undeclared queues that have series: those with work, most of it first."""
 STATES = ("in_service", "launching", "draining", "lost", "stuck")
-
-
-def series_name(queue: str, what: str) -> str:
-    """The series of one queue: `outstanding`, `running`, `slots`, `depth`, `desired`, `workers_in_service`, …"""
-    return f"fleet.{queue}.{what}"
 
 
 def samples_of(row: QueueSnapshot, groups: dict[str, GroupSnapshot], sights: Sights) -> list[series.Sample]:

@@ -206,7 +206,6 @@ def test_a_deploy_waits_for_drains_that_are_under_way(fleet: list[str]) -> None:
     ("body", "field", "words"),
     [
         ({}, "desired", "at least one"),
-        ({"desired": 3, "autoscaling": "on"}, "autoscaling", "does not scale fleets by itself"),
         ({"desired": 9, "max": 5}, "desired", "above the maximum"),
         ({"desired": 1, "baseline": 2}, "desired", "below the baseline"),
         ({"desired": -1}, "desired", "whole number"),

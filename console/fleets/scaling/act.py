@@ -46,7 +46,7 @@ def decide_all(now: datetime) -> list[tuple[Look, Decision]]:
     for look in looks:
         decision = decide(look.policy, look.demand, look.supply, look.past, now, blind=look.blind, hold=look.hold)
         decision = replace(decision, remarks=(*decision.remarks, *look.remarks))
-        came = _act(look, decision) if look.mode == "console" else Came(text=_watched(decision))
+        came = _act(look, decision, now) if look.mode == "console" else Came(text=_watched(decision))
         rows.append(_row(look, decision, came, last.get(look.fleet.queue), now))
         made.append((look, decision))
         samples.append((series_name(look.fleet.queue, "needed"), decision.need))
@@ -65,12 +65,12 @@ def _watched(decision: Decision) -> str:
     return "only published: the group's own policy decides" if decision.delta else ""
 
 
-def _act(look: Look, decision: Decision) -> Came:
+def _act(look: Look, decision: Decision, now: datetime) -> Came:
     if decision.action not in (Action.OUT, Action.IN) or decision.desired is None:
         return Came()
     try:
         with transaction.atomic():
-            return _out(look, decision) if decision.action is Action.OUT else _in(look, decision)
+            return _out(look, decision, now) if decision.action is Action.OUT else _in(look, decision, now)
     except Conflict as error:
         return Came(text=f"not now: OP-{error.operation.pk} ({error.operation.kind}) has its hands on it")
     except Refused as error:
@@ -79,7 +79,7 @@ def _act(look: Look, decision: Decision) -> Came:
         return Came(text=f"not possible: {error}")
 
 
-def _out(look: Look, decision: Decision) -> Came:
+def _out(look: Look, decision: Decision, now: datetime) -> Came:
     """By the group's desired capacity. What is being drained still counts there until it has gone."""
     assert decision.desired is not None
     wanted = decision.desired + look.supply.leaving
@@ -88,10 +88,10 @@ def _out(look: Look, decision: Decision) -> Came:
     if desired <= (look.supply.desired or 0):
         return Came(text=f"the group is at its maximum of {most} until what is drained has gone")
     sent = {"queue": look.fleet.queue, "desired": desired, "wait": False}
-    return Came(submit("resize", sent, reason=decision.because[:1000], by=CONSOLE))
+    return Came(submit("resize", sent, reason=decision.because[:1000], by=CONSOLE, now=now))
 
 
-def _in(look: Look, decision: Decision) -> Came:
+def _in(look: Look, decision: Decision, now: datetime) -> Came:
     """By the drain of chosen victims, each of which takes its place in the group along."""
     victims = choose(look.candidates, -decision.delta, keep=look.kept)
     if not victims:
@@ -105,7 +105,7 @@ def _in(look: Look, decision: Decision) -> Came:
         "replace": False,
     }
     reason = f"{decision.because[: 900 - len(who)]} Drained: {who}."
-    return Came(submit("drain", sent, reason=reason, by=CONSOLE))
+    return Came(submit("drain", sent, reason=reason, by=CONSOLE, now=now))
 
 
 def _row(look: Look, decision: Decision, came: Came, before: ScalingDecision | None, now: datetime) -> ScalingDecision:

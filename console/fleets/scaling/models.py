@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -93,3 +94,33 @@ class RunWidth(models.Model):
 
     def __str__(self) -> str:
         return f"{self.dag_id} {self.queue} {self.width}"
+
+
+class WaitHour(models.Model):
+    """How long tasks waited that started in one hour, by bucket (`waits.BUCKETS_S`); how many over the target."""
+
+    queue = models.TextField()
+    hour = models.DateTimeField()
+    counts = ArrayField(models.IntegerField())
+    late = models.IntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["queue", "hour"], name="fleets_wait_hour_once")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.hour}"
+
+
+class FleetBill(models.Model):
+    """What a fleet cost over the last day and month, as worked out last (`money.Bill` in `figures`)."""
+
+    queue = models.TextField()
+    period = models.CharField(max_length=8)  # day, month
+    figures = models.JSONField()
+    as_of = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["queue", "period"], name="fleets_bill_once")]
+
+    def __str__(self) -> str:
+        return f"{self.queue} {self.period}"

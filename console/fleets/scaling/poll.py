@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Q
 
-from console.fleets.models import RunWidth, ScheduledDag
-from console.fleets.names import kept
+from console.fleets.models import RunWidth, ScheduledDag, WaitHour
+from console.fleets.names import kept, series_name
+from console.fleets.scaling.waits import added, counts, percentile_s
+from console.fleets.sources import SCHEDULES
+from console.history import series
+from console.platform.declared import declaration
+from console.platform.models import Source
+from console.platform.ports import AirflowPort
 from console.platform.readings import TaskInstance, UpcomingRun
 
 DAGS_LIMIT = 2000
+STARTED_LIMIT = 1000
+"""Of more starts in a minute the first ones are measured."""
+WAITS_KEPT = timedelta(days=30)
 WIDE_S = 60.0
 """What a run brings at once is what it has queued or running within so long after it was first seen."""
 SCHEDULED = "scheduled__"
@@ -24,6 +34,54 @@ def save_schedules(reading: Sequence[UpcomingRun], at: datetime) -> None:
     rows = [ScheduledDag(dag_id=dag_id, next_at=next_at) for dag_id, next_at in sorted(now.items())]
     ScheduledDag.objects.bulk_create(rows, update_conflicts=True, unique_fields=["dag_id"], update_fields=["next_at"])
     ScheduledDag.objects.exclude(dag_id__in=list(now)).delete()
+
+
+@dataclass(frozen=True)
+class SchedulesReading:
+    """The next runs, and the tasks that started since the last reading."""
+
+    upcoming: tuple[UpcomingRun, ...]
+    started: tuple[TaskInstance, ...]
+
+
+def read(airflow: AirflowPort, now: datetime) -> SchedulesReading:
+    """Both in a row. What started is read from where the last good reading began, an hour back at most."""
+    last = Source.objects.sights(now, (SCHEDULES,))[SCHEDULES.name].as_of
+    since = max(last or now - timedelta(seconds=SCHEDULES.interval_s), now - timedelta(hours=1))
+    return SchedulesReading(
+        airflow.upcoming(limit=DAGS_LIMIT),
+        tuple(
+            task for task in airflow.started(since, limit=STARTED_LIMIT) if task.started_at and task.started_at < now
+        ),
+    )
+
+
+def save(reading: SchedulesReading, at: datetime) -> None:
+    save_schedules(reading.upcoming, at)
+    save_waits(reading.started, at)
+
+
+def save_waits(started: Sequence[TaskInstance], at: datetime) -> None:
+    """The waits of these tasks into the hour's buckets, and the minute's percentiles into their time series."""
+    waits: dict[str, list[float]] = defaultdict(list)
+    for task in started:
+        if task.queued_at and task.started_at:
+            waits[kept(task.queue)].append(max(0.0, (task.started_at - task.queued_at).total_seconds()))
+    hour = at.replace(minute=0, second=0, microsecond=0)
+    rows = {row.queue: row for row in WaitHour.objects.filter(hour=hour, queue__in=list(waits))}
+    samples: list[series.Sample] = []
+    for queue, found_s in sorted(waits.items()):
+        fleet = declaration().fleet(queue)
+        if fleet is None:
+            continue
+        found, target_s = counts(found_s), fleet.autoscaling.target_wait_s
+        late = sum(1 for wait_s in found_s if wait_s > target_s)
+        row = rows.get(queue) or WaitHour(queue=queue, hour=hour, counts=[0] * len(found))
+        row.counts, row.late = added(row.counts, found), row.late + late
+        row.save()
+        samples.extend((series_name(queue, f"wait_p{each}_s"), percentile_s(found, each)) for each in (50, 95))
+    series.record(samples, at)
+    WaitHour.objects.filter(hour__lt=at - WAITS_KEPT).delete()
 
 
 def save_widths(instances: Sequence[TaskInstance], at: datetime) -> None:

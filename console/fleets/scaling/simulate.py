@@ -154,15 +154,19 @@ class Fleet:
 
 
 def simulate(
-    load: Load, strategy: Strategy, *, slots: int, boot_s: float, first: int, start: datetime, from_s: float = 0.0
+    load: Load,
+    strategy: Strategy,
+    *,
+    slots: int,
+    boot_s: float,
+    first: int,
+    start: datetime,
+    interval_s: float = INTERVAL_S,
 ) -> Outcome:
-    """The whole load under a strategy that begins with `first` workers in service.
-
-    What happened before `from_s` only sets the scene: it is neither paid nor waited for in the outcome.
-    """
+    """The whole load under a strategy that begins with `first` workers in service and is asked each `interval_s`."""
     fleet = Fleet(load, slots, boot_s, first, start)
     events: list[tuple[float, int, int]] = [(job.at_s, 2, task) for task, job in enumerate(load.jobs)]
-    events += [(step * INTERVAL_S, 3, 0) for step in range(int(load.length_s / INTERVAL_S) + 1)]
+    events += [(step * interval_s, 3, 0) for step in range(int(load.length_s / interval_s) + 1)]
     events.sort()
     changes, sizes, most = 0, [(0.0, first)], first
     host: dict[int, _Worker] = {}
@@ -186,24 +190,21 @@ def simulate(
         fleet.give(events)
         for worker in fleet.serving:
             host.update({each: worker for each in worker.running if each not in before})
-        if kind == 3 and at_s + INTERVAL_S > load.length_s and (fleet.waiting or fleet.running):
-            heappush(events, (at_s + INTERVAL_S, 3, 0))
-    return _outcome(fleet, load, changes, tuple(sizes), most, from_s)
+        if kind == 3 and at_s + interval_s > load.length_s and (fleet.waiting or fleet.running):
+            heappush(events, (at_s + interval_s, 3, 0))
+    return _outcome(fleet, load, changes, tuple(sizes), most)
 
 
-def _outcome(
-    fleet: Fleet, load: Load, changes: int, sizes: tuple[tuple[float, int], ...], most: int, from_s: float
-) -> Outcome:
+def _outcome(fleet: Fleet, load: Load, changes: int, sizes: tuple[tuple[float, int], ...], most: int) -> Outcome:
     paid_s = boot_s = 0.0
     for worker in fleet.workers:
-        begin_s, end_s = max(from_s, worker.launched_s), worker.gone_s if worker.gone_s is not None else load.length_s
+        begin_s, end_s = max(0.0, worker.launched_s), worker.gone_s if worker.gone_s is not None else load.length_s
         if end_s > begin_s:
             paid_s += max(BILLED_S, end_s - begin_s)
             boot_s += max(0.0, min(end_s, worker.up_s) - begin_s)
-    worked_s = sum(job.takes_s for job in load.jobs if job.at_s >= from_s)
-    waits = [wait for wait, job in zip(fleet.waits, load.jobs, strict=False) if job.at_s >= from_s]
+    worked_s = sum(job.takes_s for job in load.jobs)
     return Outcome(
-        tuple(waits),
+        tuple(fleet.waits),
         paid_s / 3600,
         boot_s / 3600,
         max(0.0, paid_s - boot_s - worked_s / fleet.slots) / 3600,

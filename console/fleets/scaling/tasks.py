@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from console.fleets.scaling import act, poll
+from console.fleets.scaling import act, bills, poll
 from console.fleets.sources import SCALED, SCHEDULES
 from console.platform import connect
 from console.platform.poll import take
@@ -26,7 +26,13 @@ def decide() -> None:
 @shared_task
 def poll_schedules() -> None:
     """When each DAG's next run is due, and how long the tasks waited that started lately."""
-    take(SCHEDULES, lambda: connect.airflow().upcoming(limit=poll.DAGS_LIMIT), poll.save_schedules)
+    take(SCHEDULES, lambda: poll.read(connect.airflow(), timezone.now()), poll.save)
+
+
+@shared_task
+def price() -> None:
+    """What each fleet cost over the last day and month."""
+    bills.save_bills(timezone.now())
 
 
 @shared_task

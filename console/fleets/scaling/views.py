@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from django import forms
-from django.http import Http404, HttpRequest, HttpResponse, QueryDict
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse, QueryDict
 from django.shortcuts import render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_safe
 
 from console.accounts.access import require_role
+from console.fleets.charts import waits_chart
 from console.fleets.figures import fleet_url
 from console.fleets.fleet_page import Unknown, find_queue
 from console.fleets.scaling.pages import decisions_page
+from console.fleets.scaling.replay_page import ReplayForm, begun, replayed
 from console.fleets.scaling.told import told
 from console.operations.planning import Change, with_plan
 from console.platform.declared import FleetDeclared, declaration
@@ -72,3 +74,21 @@ def switch(request: HttpRequest, queue: str) -> HttpResponse:
 
     change = Change("autoscaling", "fleets/switch.html", sent, {}, lambda plan: "")
     return with_plan(request, change, form, {"queue": queue, "back": fleet_url(queue), "told": it})
+
+
+@require_safe
+def replay(request: HttpRequest, queue: str) -> HttpResponse:
+    """A form in the address: what is replayed can be linked to. Read only: any viewer may."""
+    fleet = declared(queue)
+    asked = bool(request.GET)
+    form = ReplayForm(request.GET if asked else begun(fleet))
+    valid = form.is_valid()
+    page = replayed(fleet, form.cleaned_data, timezone.now()) if asked and valid else None
+    context = {"form": form, "page": page, "queue": queue, "back": fleet_url(queue), "now": timezone.now()}
+    return render(request, "fleets/replay.html", context, status=200 if valid else 422)
+
+
+@require_safe
+def wait_chart(request: HttpRequest, queue: str) -> HttpResponse:
+    fleet = declared(queue)
+    return JsonResponse(waits_chart(fleet, request.GET.get("range", ""), timezone.now()))

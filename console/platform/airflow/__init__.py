@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -140,6 +141,24 @@ class Airflow:
                 if at is not None:
                     found.append(UpcomingRun(text(row, "dag_id", path), at))
             if not rows or offset + len(rows) >= total(page, path):
+                break
+        return tuple(found)
+
+    def started(self, since: datetime, *, limit: int) -> tuple[TaskInstance, ...]:
+        """Task instances that started at `since` or later, the earliest first. Nothing on Airflow 2."""
+        budget = self._budget()
+        if self._api(budget)[0] == 1:
+            return ()
+        found: list[TaskInstance] = []
+        while len(found) < limit:
+            query: Query = {
+                "start_date_gte": since.isoformat(), "order_by": "start_date",
+                "limit": min(PAGE, limit - len(found)), "offset": len(found),
+            }  # fmt: skip
+            page = self._client.get(INSTANCES, query, budget=budget)
+            rows = listed(page, "task_instances", INSTANCES)
+            found += [instance(row) for row in rows]
+            if not rows or len(found) >= total(page, INSTANCES):
                 break
         return tuple(found)
 

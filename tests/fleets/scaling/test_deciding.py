@@ -34,6 +34,13 @@ pytestmark = pytest.mark.django_db
 NOW = timezone.now()
 
 
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    """Each test is about its own moment: sources age while a long suite runs."""
+    global NOW
+    NOW = timezone.now()
+
+
 def fleet(
     now: datetime,
     *,

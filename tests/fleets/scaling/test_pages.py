@@ -21,6 +21,13 @@ pytestmark = pytest.mark.django_db
 NOW = timezone.now()
 
 
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    """Each test is about its own moment: sources age while a long suite runs."""
+    global NOW
+    NOW = timezone.now()
+
+
 def client(role: Role = Role.OPERATOR) -> Client:
     made = Client()
     made.force_login(user_of(role))
@@ -123,3 +130,44 @@ def test_decisions_are_marked_on_the_chart() -> None:
     )
     lines = client().get("/fleets/cpu/chart.json").json()["vlines"]
     assert "+2" in [line["label"] for line in lines]
+
+
+def test_what_it_cost_and_how_long_tasks_waited() -> None:
+    from console.fleets.scaling.bills import save_bills
+    from console.fleets.scaling.poll import save_waits
+    from console.history import series
+    from tests.fleets.making import task
+
+    tell(NOW)
+    for step in range(60):
+        figures = {"workers_in_service": 2, "workers_launching": 1, "workers_draining": 0, "slots": 4, "running": 2}
+        series.record([(f"fleet.cpu.{what}", value) for what, value in figures.items()], NOW - timedelta(minutes=step))
+    save_bills(NOW)
+    started = [
+        task("d", "t", queue="cpu", queued_at=NOW - timedelta(seconds=wait + 5), started_at=NOW - timedelta(seconds=5))
+        for wait in (1, 1, 1, 200)
+    ]
+    save_waits(started, NOW)
+    save_waits(started[:1], NOW)
+    page = text("/fleets/cpu/")
+    for words in ("Always the peak", "One big machine", "Time in queued", "1 of 5", "400 %"):
+        assert words in page, words
+    assert client().get("/fleets/cpu/wait.json?range=1h").json()["lines"][0]["y"] == 60.0
+
+
+def test_other_settings_are_replayed_before_they_are_declared() -> None:
+    from console.history import series
+
+    tell(NOW)
+    assert "Not replayed yet" in text("/fleets/cpu/replay/")
+    asked = "?span=night&baseline=1&maximum=6&target_wait_s=30&cooldown_s=60&step=4&expected_work=on"
+    assert "Too little of this time was recorded" in text(f"/fleets/cpu/replay/{asked}")
+    for step in range(240):
+        busy = 8 if step % 60 < 20 else 0
+        figures = {"outstanding": 0, "running": busy}
+        series.record([(f"fleet.cpu.{what}", value) for what, value in figures.items()], NOW - timedelta(minutes=step))
+    page = text(f"/fleets/cpu/replay/{asked}", Role.VIEWER)
+    for words in ("As declared", "With these settings", "Plain formula", "Always "):
+        assert words in page, words
+    wrong = asked.replace("baseline=1", "baseline=9")
+    assert "9 is above the maximum of 6" in text(f"/fleets/cpu/replay/{wrong}", status=422)

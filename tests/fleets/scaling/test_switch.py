@@ -27,6 +27,13 @@ pytestmark = pytest.mark.django_db(transaction=True)
 NOW = timezone.now()
 
 
+@pytest.fixture(autouse=True)
+def _now() -> None:
+    """Each test is about its own moment: sources age while a long suite runs."""
+    global NOW
+    NOW = timezone.now()
+
+
 def patch(role: Role = Role.OPERATOR, **body: Any) -> tuple[int, dict[str, Any]]:
     answer = Client().patch(
         "/api/v1/fleets/cpu", json.dumps(body), content_type="application/json", headers=bearer(token_for(role))
