@@ -169,6 +169,7 @@ def env(site: Site, host: str) -> dict[str, str]:
         "PYTHONPATH": str(MODULES),
         "PLATFORM_HOST": host,
         "SOURCE_URL": site.database_url("shop", "shop"),
+        "BILLING_URL": site.database_url("billing", "billing"),
         "PLATFORM_FILES": str(site.home.root / "files"),
         "AWS_ENDPOINT_URL": site.aws_url,
         "AWS_ACCESS_KEY_ID": "sandbox",

@@ -86,6 +86,7 @@ def console(site: Site) -> dict[str, str]:
         "WAREHOUSE_URL": site.database_url("loader", "warehouse", warehouse=True),
         "LEASE_URL": site.database_url("quarterdeck", "lease"),
         "SOURCE_URL": site.database_url("shop", "shop"),
+        "BILLING_URL": site.database_url("billing", "billing"),
         "AWS_ENDPOINT_URL": site.aws_url,
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",

@@ -4,7 +4,7 @@
 |---|---|---|
 | scheduler-kill | host | the scheduler's host dies: its agent and the scheduler are killed, and stay away |
 | scheduler-hang | host | the scheduler is frozen (SIGSTOP); its agent notices after 30 s |
-| replication-pause | | the warehouse takes no changes; DMS still calls its task running |
+| replication-pause | task | the warehouse takes no changes of it (of shop-cdc); DMS still calls the task running |
 | queue-flood | queue, tasks | a DAG run with so many sleeping tasks in that queue |
 | worker-kill | instance | the worker dies at once with its tasks, and stays dead while its instance lives |
 | broker-stop, airflow-api-stop, warehouse-stop | | the server is stopped and stays away |
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from console.sandbox import airflow, reaper
 from console.sandbox.home import SandboxError
+from console.sandbox.replication.databases import LINKS, SHOP
 
 if TYPE_CHECKING:
     from console.sandbox.process import Process
@@ -84,12 +85,15 @@ async def _scheduler_hang_mend(supervisor: Supervisor, target: list[str]) -> str
 
 
 async def _replication_pause(supervisor: Supervisor, target: list[str]) -> str:
-    supervisor.note_fault("replication-pause", "shop-cdc")
-    return "The warehouse takes no more changes; the lag of its tables grows from now on."
+    task = target[0] if target else SHOP.task
+    if task not in LINKS:
+        raise SandboxError(f"There is no DMS task {task!r} here; there are {', '.join(LINKS)}.")
+    supervisor.note_fault("replication-pause", task)
+    return f"The warehouse takes no more changes of {task}; the lag of its tables grows from now on."
 
 
 async def _replication_mend(supervisor: Supervisor, target: list[str]) -> str:
-    supervisor.forget_fault("replication-pause")
+    supervisor.forget_fault("replication-pause", target[0] if target else None)
     return "The warehouse takes changes again and catches up."
 
 

@@ -17,9 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
+import yaml
 from psycopg2 import sql
 from psycopg2.extensions import connection
 
+from console.platform import heartbeat_ddl
+from console.platform.declared.values import TaskDeclared
 from console.sandbox import env as environment
 from console.sandbox.env import Site
 from console.sandbox.home import Home, SandboxError, write_private
@@ -40,8 +43,8 @@ MEMORY_SETTINGS = {
 PLATFORM_SETTINGS = {
     "max_connections": "300",
     "wal_level": "logical",
-    "max_replication_slots": "10",
-    "max_wal_senders": "10",
+    "max_replication_slots": "20",
+    "max_wal_senders": "20",
     "wal_sender_timeout": "30s",
     "max_slot_wal_keep_size": "1GB",
     "max_prepared_transactions": "10",
@@ -50,12 +53,18 @@ WAREHOUSE_SETTINGS = {
     "max_connections": "60",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    "max_logical_replication_workers": "6",
+    "max_logical_replication_workers": "8",
     "max_worker_processes": "12",
     "wal_retrieve_retry_interval": "1s",
     "wal_receiver_timeout": "30s",
 }
-PLATFORM_DATABASES = {"quarterdeck": "quarterdeck", "airflow": "airflow", "lease": "quarterdeck", "shop": "shop"}
+PLATFORM_DATABASES = {
+    "quarterdeck": "quarterdeck",
+    "airflow": "airflow",
+    "lease": "quarterdeck",
+    "shop": "shop",
+    "billing": "billing",
+}
 """Database: its owner."""
 WAREHOUSE_DATABASES = {"warehouse": "loader"}
 
@@ -221,14 +230,25 @@ def create_databases(site: Site, *, warehouse: bool) -> None:
                 cursor.execute(create)
         if not warehouse:
             # The console's heartbeat into the source has to see when other sessions' transactions began.
-            cursor.execute("GRANT pg_read_all_stats TO shop")
+            cursor.execute("GRANT pg_read_all_stats TO shop, billing")
         else:
             cursor.execute("GRANT pg_read_all_stats TO loader")
     server.close()
 
 
-def create_shop(site: Site) -> None:
-    """The source's tables and first rows, made by their owner."""
-    with psycopg2.connect(site.database_url("shop", "shop"), connect_timeout=3) as shop, shop.cursor() as cursor:
-        cursor.execute(Path(__file__).with_name("shop.sql").read_text())
-    shop.close()
+def create_sources(site: Site) -> None:
+    """The sources' tables and first rows, made by their owners; and the tables of the console's heartbeats."""
+    declared = yaml.safe_load(Path(__file__).with_name("platform.yaml").read_text())
+    for source in ("shop", "billing"):
+        with (
+            psycopg2.connect(site.database_url(source, source), connect_timeout=3) as server,
+            server.cursor() as cursor,
+        ):
+            cursor.execute(Path(__file__).with_name(f"{source}.sql").read_text())
+        server.close()
+        tasks = [TaskDeclared(**task) for task in declared["tasks"] if task["source"] == source]
+        admin = connect(site, source)
+        with admin.cursor() as cursor:
+            for statement in heartbeat_ddl.at_source(tasks, "postgresql", source):
+                cursor.execute(statement)
+        admin.close()

@@ -95,8 +95,8 @@ class Start:
         await self.supervisor.run(postgres.spec(self.site, name))
         await asyncio.to_thread(postgres.create_databases, self.site, warehouse=name == "warehouse")
         if name == "postgres":
-            await asyncio.to_thread(postgres.create_shop, self.site)
-        text = "the warehouse" if name == "warehouse" else "the console's, Airflow's and the shop's databases"
+            await asyncio.to_thread(postgres.create_sources, self.site)
+        text = "the warehouse" if name == "warehouse" else "the console's, Airflow's and the two sources' databases"
         self.say(f"PostgreSQL 18: {text} on port {getattr(self.site.ports, name)}")
 
     async def redis(self, name: str) -> None:
@@ -131,13 +131,15 @@ class Start:
         self.supervisor.add(
             self.python(
                 "replication", "-m", "console.sandbox.replication",
-                str(site.home.root / "replication.json"), str(site.home.faults),
+                str(site.home.root), str(site.home.faults),
                 SOURCE_ADMIN_URL=site.database_url("postgres", "shop"),
+                BILLING_SOURCE_ADMIN_URL=site.database_url("postgres", "billing"),
+                BILLING_REPLICATION_URL=site.database_url("postgres", "billing"),
                 WAREHOUSE_ADMIN_URL=site.database_url("postgres", "warehouse", warehouse=True),
                 REPLICATION_URL=site.database_url("postgres", "shop"),
             )
         )  # fmt: skip
-        self.say("Replication: from the shop to the warehouse")
+        self.say("Replication: from the shop and the billing to the warehouse")
 
     async def airflow_database(self, *needs: asyncio.Task[None]) -> None:
         await _all(needs)

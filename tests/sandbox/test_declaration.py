@@ -31,8 +31,9 @@ def test_cpu_workers_have_a_slot_per_core_and_io_workers_many() -> None:
     assert [fleet["baseline"] for fleet in fleets.values()] == [2, 2, 2]
 
 
-def test_its_tables_are_tables_of_the_shop() -> None:
-    made = set(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", (REPOSITORY / "console/sandbox/shop.sql").read_text()))
+def test_its_tables_are_tables_of_its_sources() -> None:
+    texts = [(REPOSITORY / f"console/sandbox/{source['name']}.sql").read_text() for source in DECLARATION["sources"]]
+    made = set(re.findall(r"CREATE TABLE IF NOT EXISTS (\w+)", "".join(texts)))
     assert {table["name"].rpartition(".")[2] for table in DECLARATION["tables"]} == made
 
 

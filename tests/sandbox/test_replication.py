@@ -32,14 +32,17 @@ class RecordedAws:
         self.tables: dict[str, dict[str, Any]] = {}
         self.reasons: list[str] = []
         self.values: dict[str, float] = {}
+        self.reload: list[str] = []
 
     def task(self) -> tuple[str, str]:
         return self.status, "arn:aws:dms:eu-north-1:123456789012:task:RESOURCEID"
 
-    def report(self, **said: Any) -> None:
+    def report(self, **said: Any) -> dict[str, Any]:
         self.status = said.get("status", self.status)
         self.reasons += [said["stop_reason"]] if "stop_reason" in said else []
         self.tables |= {row["TableName"]: row for row in said.get("tables", [])}
+        reload, self.reload = self.reload, []
+        return {"reload": reload}
 
     def metrics(self, arn: str, values: dict[str, tuple[float, str]], at: datetime) -> None:
         self.values = {name: value for name, (value, _) in values.items()}
@@ -134,7 +137,7 @@ def pair() -> Iterator[Pair]:
         postgres.prepare(site, name)
         start(name)
         postgres.create_databases(site, warehouse=name == "warehouse")
-    postgres.create_shop(site)
+    postgres.create_sources(site)
     yield Pair(site, start, stop)
     for name in processes:
         stop(name)
@@ -180,6 +183,21 @@ def test_a_pause_shows_as_a_lag_that_grows_while_the_task_runs(pair: Pair) -> No
     pair.until(pair.caught_up)
     assert pair.count() == there + 1
     assert pair.aws.values["CDCLatencyTarget"] == 0
+
+
+def test_a_table_that_is_reloaded_is_emptied_copied_anew_and_goes_on(pair: Pair) -> None:
+    pair.until(pair.caught_up)
+    before = pair.aws.tables["orders"]["FullLoadEndTime"]
+    pair.sql("DELETE FROM orders WHERE id = (SELECT max(id) FROM orders)", warehouse=True)  # a row that got lost
+    assert not pair.caught_up()
+    pair.aws.reload = ["public.orders"]
+    pair.until(lambda: pair.aws.tables["orders"]["TableState"] == "Table is being reloaded")
+    pair.until(pair.caught_up)
+    assert pair.aws.tables["orders"]["FullLoadEndTime"] > before
+    there = pair.count()
+    pair.order()
+    pair.until(pair.caught_up)
+    assert pair.count() == there + 1
 
 
 def test_stopping_the_task_stops_the_replication_and_starting_it_resumes(pair: Pair) -> None:

@@ -97,36 +97,39 @@ def seed(url: str, region: str, fleets: tuple[Fleet, ...], ports: dict[str, int]
         ReplicasPerNodeGroup=2,
         PreferredCacheClusterAZs=[f"{region}{zone}" for zone in ZONES],
     )
-    _seed_replication(client("dms"), region, ports)
+    dms = client("dms")
+    target = _endpoint(dms, "target", "warehouse", "redshift", "loader", ports["warehouse"])
+    for source in ("shop", "billing"):
+        _seed_replication(dms, region, source, target, ports["postgres"])
 
 
-def _seed_replication(dms: Any, region: str, ports: dict[str, int]) -> None:
+def _endpoint(dms: Any, kind: str, name: str, engine: str, user: str, port: int) -> str:
+    arn: str = dms.create_endpoint(
+        EndpointIdentifier=name, EndpointType=kind, EngineName=engine, Username=user, Password="in-secrets-manager",
+        ServerName="127.0.0.1", Port=port, DatabaseName=name,
+    )["Endpoint"]["EndpointArn"]  # fmt: skip
+    return arn
+
+
+def _seed_replication(dms: Any, region: str, source: str, target: str, port: int) -> None:
     instance = dms.create_replication_instance(
-        ReplicationInstanceIdentifier="shop-replication", ReplicationInstanceClass="dms.t3.medium",
+        ReplicationInstanceIdentifier=f"{source}-replication", ReplicationInstanceClass="dms.t3.medium",
         AllocatedStorage=50, AvailabilityZone=f"{region}a", MultiAZ=False, EngineVersion="3.5.4",
     )["ReplicationInstance"]  # fmt: skip
-    ends = {
-        kind: dms.create_endpoint(
-            EndpointIdentifier=name, EndpointType=kind, EngineName=engine, Username=user, Password="in-secrets-manager",
-            ServerName="127.0.0.1", Port=port, DatabaseName=database,
-        )["Endpoint"]["EndpointArn"]
-        for kind, name, engine, user, port, database in (
-            ("source", "shop", "postgres", "shop", ports["postgres"], "shop"),
-            ("target", "warehouse", "redshift", "loader", ports["warehouse"], "warehouse"),
-        )
-    }  # fmt: skip
+    origin = _endpoint(dms, "source", source, "postgres", source, port)
     mappings = {
         "rules": [
             {
-                "rule-type": "selection", "rule-id": "1", "rule-name": "all", "rule-action": "include",
-                "object-locator": {"schema-name": "public", "table-name": "%"},
+                "rule-type": "selection", "rule-id": str(number), "rule-name": schema, "rule-action": "include",
+                "object-locator": {"schema-name": schema, "table-name": "%"},
             }
+            for number, schema in enumerate(("public", "quarterdeck"), start=1)
         ]
     }  # fmt: skip
     task = dms.create_replication_task(
-        ReplicationTaskIdentifier="shop-cdc",
-        SourceEndpointArn=ends["source"],
-        TargetEndpointArn=ends["target"],
+        ReplicationTaskIdentifier=f"{source}-cdc",
+        SourceEndpointArn=origin,
+        TargetEndpointArn=target,
         ReplicationInstanceArn=instance["ReplicationInstanceArn"],
         MigrationType="full-load-and-cdc",
         TableMappings=json.dumps(mappings),

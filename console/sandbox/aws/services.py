@@ -52,7 +52,7 @@ def page(rows: list[dict[str, Any]], filters: list[dict[str, Any]], limit: int, 
 
 
 def report(region: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Take the replication's own account of itself: `{task, status?, stop_reason?, tables?}`.
+    """Take the replication's own account of itself: `{task, status?, stop_reason?, tables?}`; told `reload` in return.
 
     A `status` of `failed` is the replication's to say; starting and stopping stay with DMS' own calls.
     """
@@ -65,7 +65,8 @@ def report(region: str, body: dict[str, Any]) -> dict[str, Any]:
             task.stop_reason = body.get("stop_reason", "")
         if "tables" in body:
             task.table_statistics = body["tables"]
-        return {"task": task.id, "status": task.status}
+        reload, task.reload = getattr(task, "reload", []), []
+        return {"task": task.id, "status": task.status, "reload": reload}
     return {"error": f"no task {body['task']}"}
 
 
@@ -120,6 +121,23 @@ def _install_dms() -> None:
         answer = page(rows, params.get("Filters", []), int(params.get("MaxRecords", 100)), params.get("Marker", ""))
         return json.dumps({"ReplicationTaskArn": arn, **answer})
 
+    def reload_tables(self: Any) -> str:
+        params = json.loads(self.body)
+        arn = params["ReplicationTaskArn"]
+        task = self.dms_backend.replication_tasks.get(arn)
+        if task is None:
+            raise ResourceNotFoundFault(f"Replication Task not found: {arn}")
+        if task.status != "running":
+            raise InvalidResourceStateFault(f"Replication Task cannot reload tables, its state is {task.status}.")
+        wanted = [f"{table['SchemaName']}.{table['TableName']}" for table in params["TablesToReload"]]
+        task.reload = [*getattr(task, "reload", []), *wanted]
+        for row in getattr(task, "table_statistics", []):
+            if f"{row['SchemaName']}.{row['TableName']}" in wanted:
+                row["TableState"] = "Table is being reloaded"
+        return json.dumps({"ReplicationTaskArn": arn})
+
+    response: Any = DatabaseMigrationServiceResponse
+    response.reload_tables = reload_tables
     replace(FakeReplicationTask, __init__=with_resource_id, to_dict=to_dict, start=start_task, stop=stop_task)
     replace(DatabaseMigrationServiceResponse, describe_table_statistics=describe_table_statistics)
 

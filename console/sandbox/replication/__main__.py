@@ -1,8 +1,8 @@
-"""`python -m console.sandbox.replication STATE_FILE FAULTS_FILE`: keep the replication as its DMS task says.
+"""`python -m console.sandbox.replication FOLDER FAULTS_FILE`: keep each replication as its DMS task says.
 
-Stopping the task in DMS disables the subscription; a subscription that fails makes the task `failed`; statistics and
-metrics are what the two databases say. Addresses come from the environment: SOURCE_ADMIN_URL, WAREHOUSE_ADMIN_URL,
-REPLICATION_URL (the source as the warehouse reaches it) and the usual AWS_*.
+Stopping a task in DMS disables its subscription; a subscription that fails makes the task `failed`; statistics and
+metrics are what the two databases say. Addresses come from the environment: SOURCE_ADMIN_URL, REPLICATION_URL (the
+source as the warehouse reaches it), the same with BILLING_ before them, WAREHOUSE_ADMIN_URL and the usual AWS_*.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ from psycopg2.extensions import connection
 
 from console.sandbox.home import read_json, write_private
 from console.sandbox.replication import databases
+from console.sandbox.replication.databases import Link
 from console.sandbox.replication.ledger import Changes, Standing, lsn, lsn_text, settle, transactions
 from console.sandbox.replication.tables import Load, statistics
 
 INTERVAL_S = 2.0
 METRICS_EVERY_S = 10.0
 LOOK_FOR_TABLES_EVERY_S = 10.0
-TASK, INSTANCE, OWNER = "shop-cdc", "shop-replication", "loader"
+STATE_FILES = {databases.SHOP: "replication.json", databases.BILLING: "replication-billing.json"}
 
 
 def load_standing(path: Path) -> tuple[Standing, dict[str, Load]]:
@@ -39,13 +40,19 @@ def load_standing(path: Path) -> tuple[Standing, dict[str, Load]]:
     applied = {table: Changes(**counts) for table, counts in kept.get("applied", {}).items()}
     loads = {
         table: Load(
-            load["state"],
-            load["rows"],
-            *(datetime.fromisoformat(load[name]) if load[name] else None for name in ("started_at", "ended_at")),
+            state=load["state"],
+            rows=load["rows"],
+            started_at=_at(load["started_at"]),
+            ended_at=_at(load["ended_at"]),
+            reloading=load.get("reloading", False),
         )
         for table, load in kept.get("loads", {}).items()
     }
     return Standing(read=applied, applied=applied, through=int(kept.get("through", 0))), loads
+
+
+def _at(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
 
 
 def save_standing(path: Path, standing: Standing, loads: dict[str, Load]) -> None:
@@ -62,9 +69,10 @@ def save_standing(path: Path, standing: Standing, loads: dict[str, Load]) -> Non
 
 
 class Aws:
-    """The DMS task and its metrics in moto. Every call may fail: AWS can be out of reach."""
+    """A DMS task and its metrics in moto. Every call may fail: AWS can be out of reach."""
 
-    def __init__(self, environ: dict[str, str]) -> None:
+    def __init__(self, environ: dict[str, str], link: Link) -> None:
+        self.link = link
         config = Config(connect_timeout=2, read_timeout=5, retries={"max_attempts": 0})
         self.dms = boto3.client("dms", config=config)
         self.cloudwatch = boto3.client("cloudwatch", config=config)
@@ -72,20 +80,22 @@ class Aws:
 
     def task(self) -> tuple[str, str]:
         """The task's status and ARN."""
-        wanted = [{"Name": "replication-task-id", "Values": [TASK]}]
+        wanted = [{"Name": "replication-task-id", "Values": [self.link.task]}]
         task = self.dms.describe_replication_tasks(Filters=wanted)["ReplicationTasks"][0]
         return task["Status"], task["ReplicationTaskArn"]
 
-    def report(self, **said: Any) -> None:
+    def report(self, **said: Any) -> dict[str, Any]:
+        """Tell; what DMS was asked to do meanwhile (`reload`: tables)."""
         request = urllib.request.Request(
-            self.report_url, json.dumps({"task": TASK, **said}).encode(), {"Content-Type": "application/json"}
+            self.report_url, json.dumps({"task": self.link.task, **said}).encode(), {"Content-Type": "application/json"}
         )
         with urllib.request.urlopen(request, timeout=5) as answer:
-            answer.read()
+            told: dict[str, Any] = json.loads(answer.read())
+        return told
 
     def metrics(self, arn: str, values: dict[str, tuple[float, str]], at: datetime) -> None:
         dimensions = [
-            {"Name": "ReplicationInstanceIdentifier", "Value": INSTANCE},
+            {"Name": "ReplicationInstanceIdentifier", "Value": self.link.instance},
             {"Name": "ReplicationTaskIdentifier", "Value": arn.rpartition(":")[2]},
         ]
         data = [
@@ -96,10 +106,12 @@ class Aws:
 
 
 class Replication:
-    def __init__(self, state_file: Path, faults_file: Path, environ: dict[str, str]) -> None:
-        self.state_file, self.faults_file, self.environ = state_file, faults_file, environ
+    def __init__(
+        self, state_file: Path, faults_file: Path, environ: dict[str, str], link: Link = databases.SHOP
+    ) -> None:
+        self.state_file, self.faults_file, self.environ, self.link = state_file, faults_file, environ, link
         self.standing, self.loads = load_standing(state_file)
-        self.aws = Aws(environ)
+        self.aws = Aws(environ, link)
         self.source: connection | None = None
         self.warehouse: connection | None = None
         self.status, self.arn = "running", ""
@@ -112,18 +124,18 @@ class Replication:
     def connect(self) -> None:
         if self.source is None or self.source.closed:
             self.source = databases.connect(self.environ["SOURCE_ADMIN_URL"])
-            databases.prepare_source(self.source)
+            databases.prepare_source(self.source, self.link)
         if self.warehouse is None or self.warehouse.closed:
             self.warehouse = databases.connect(self.environ["WAREHOUSE_ADMIN_URL"])
-            self.tables = databases.published(self.source)
-            databases.create_missing(self.source, self.warehouse, self.tables, OWNER)
-            databases.subscribe(self.warehouse, self.environ["REPLICATION_URL"])
+            self.tables = databases.published(self.source, self.link)
+            databases.create_missing(self.source, self.warehouse, self.tables, self.link.owner)
+            databases.subscribe(self.warehouse, self.environ["REPLICATION_URL"], self.link)
             self.we_enabled = None
 
     def follow_task(self, warehouse: connection) -> None:
         """Make the subscription as the DMS task and the faults say; notice one that broke."""
-        paused = "replication-pause" in read_json(self.faults_file)
-        enabled = databases.is_enabled(warehouse)
+        paused = self.link.task in read_json(self.faults_file).get("replication-pause", [])
+        enabled = databases.is_enabled(warehouse, self.link)
         if self.we_enabled and not enabled and self.status == "running":
             print("the subscription was disabled by an error", flush=True)
             self.we_enabled = False
@@ -132,18 +144,18 @@ class Replication:
             return
         wanted = self.status == "running" and not paused
         if enabled != wanted:
-            databases.enable(warehouse, wanted)
+            databases.enable(warehouse, self.link, wanted)
         self.we_enabled = wanted
 
     def follow_tables(self, source: connection, warehouse: connection, now: datetime) -> None:
         """Take in new tables; remember when each first copy began and ended."""
         if time.monotonic() - self.tables_at > LOOK_FOR_TABLES_EVERY_S:
             self.tables_at = time.monotonic()
-            self.tables = databases.published(source)
-            databases.create_missing(source, warehouse, self.tables, OWNER)
-            if self.we_enabled and set(self.tables) - set(databases.load_states(warehouse)):
-                databases.refresh(warehouse)
-        states = databases.load_states(warehouse)
+            self.tables = databases.published(source, self.link)
+            databases.create_missing(source, warehouse, self.tables, self.link.owner)
+            if self.we_enabled and set(self.tables) - set(databases.load_states(warehouse, self.link)):
+                databases.refresh(warehouse, self.link)
+        states = databases.load_states(warehouse, self.link)
         for table in self.tables:
             load = self.loads.get(table, Load())
             state = states.get(table, "")
@@ -153,19 +165,29 @@ class Replication:
                 load = replace(load, started_at=now)
             if state == "r" and load.ended_at is None:
                 # The server's own counters lag behind by seconds.
-                load = replace(load, ended_at=now, rows=databases.row_count(warehouse, table))
+                rows = databases.row_count(warehouse, table)
+                load = replace(load, ended_at=now, rows=rows, reloading=False)
             self.loads[table] = replace(load, state=state)
 
+    def reload(self, table: str) -> None:
+        """Copy one table anew, as DMS was told to."""
+        if self.warehouse is None or table not in self.tables:
+            return
+        databases.reload(self.warehouse, self.link, table)
+        self.loads[table] = replace(self.loads.get(table, Load()), state="i", ended_at=None, reloading=True)
+
     def count(self, source: connection) -> None:
-        confirmed, sent = databases.source_positions(source)
+        confirmed, sent = databases.source_positions(source, self.link)
         applied = max(self.applied_lsn, lsn(confirmed))
-        log = transactions(databases.read_log(source))
+        log = transactions(databases.read_log(source, self.link))
         self.standing = settle(self.standing, log, applied, lsn(sent))
 
     def tell(self, source: connection, now: datetime) -> None:
-        self.aws.report(
+        told = self.aws.report(
             tables=[statistics(table, self.loads.get(table, Load()), self.standing, now) for table in self.tables]
         )
+        for table in told.get("reload", []):
+            self.reload(table)
         if time.monotonic() - self.metrics_at < METRICS_EVERY_S:
             return
         then, rows_then = self.rows_then
@@ -186,7 +208,7 @@ class Replication:
         self.rows_then = (time.monotonic(), rows)
         save_standing(self.state_file, self.standing, self.loads)
         if self.standing.through:
-            databases.forget_log(source, lsn_text(self.standing.through))
+            databases.forget_log(source, self.link, lsn_text(self.standing.through))
 
     def tick(self) -> None:
         """One round. Each end may be away; what the others say is still followed and told."""
@@ -202,7 +224,7 @@ class Replication:
             assert self.warehouse is not None
             self.follow_task(self.warehouse)
             self.follow_tables(self.source, self.warehouse, now)
-            self.applied_lsn = max(self.applied_lsn, lsn(databases.applied_lsn(self.warehouse)))
+            self.applied_lsn = max(self.applied_lsn, lsn(databases.applied_lsn(self.warehouse, self.link)))
         except psycopg2.Error as error:
             problems.append(error)
             if self.warehouse is not None:
@@ -221,13 +243,20 @@ class Replication:
 
 
 def main() -> None:
-    replication = Replication(Path(sys.argv[1]), Path(sys.argv[2]), dict(os.environ))
+    folder, faults = Path(sys.argv[1]), Path(sys.argv[2])
+    prefixes = {databases.SHOP: "", databases.BILLING: "BILLING_"}
+    replications = []
+    for link, prefix in prefixes.items():
+        if f"{prefix}SOURCE_ADMIN_URL" in os.environ:
+            mine = {name: os.environ[f"{prefix}{name}"] for name in ("SOURCE_ADMIN_URL", "REPLICATION_URL")}
+            replications.append(Replication(folder / STATE_FILES[link], faults, {**os.environ, **mine}, link))
     while True:
         began = time.monotonic()
-        try:
-            replication.tick()
-        except Exception as error:  # a round that fails is told; the next one tries again
-            print(f"{type(error).__name__}: {error}", flush=True)
+        for replication in replications:
+            try:
+                replication.tick()
+            except Exception as error:  # a round that fails is told; the next one tries again
+                print(f"{replication.link.task}: {type(error).__name__}: {error}", flush=True)
         time.sleep(max(0.2, INTERVAL_S - (time.monotonic() - began)))
 
 

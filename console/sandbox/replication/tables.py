@@ -26,9 +26,12 @@ class Load:
     rows: int = 0
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    reloading: bool = False
 
 
 def state_of(load: Load) -> str:
+    if load.reloading:
+        return "Table is being reloaded"
     return STATES.get(load.state, "Table does not exist")
 
 
@@ -50,7 +53,7 @@ def statistics(table: str, load: Load, standing: Standing, now: datetime) -> dic
         "FullLoadRows": load.rows,
         "FullLoadCondtnlChkFailedRows": 0,
         "FullLoadErrorRows": 0,
-        "FullLoadReloaded": False,
+        "FullLoadReloaded": load.reloading,
         "LastUpdateTime": now.timestamp(),
         "TableState": state_of(load),
         "ValidationPendingRecords": 0,

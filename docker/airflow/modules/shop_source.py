@@ -14,11 +14,11 @@ SKUS = tuple(f"SKU-{number:04}" for number in range(1, 401))
 
 
 @contextmanager
-def transaction() -> Iterator[Any]:
-    """A cursor in one transaction of the source database (`SOURCE_URL`), committed at the end."""
+def transaction(url: str = "SOURCE_URL") -> Iterator[Any]:
+    """A cursor in one transaction of a source database (the one at this variable), committed at the end."""
     import psycopg2  # here, not above: the DAG processor reads these files without needing it
 
-    connection = psycopg2.connect(os.environ["SOURCE_URL"], connect_timeout=5, application_name="airflow-task")
+    connection = psycopg2.connect(os.environ[url], connect_timeout=5, application_name="airflow-task")
     try:
         with connection, connection.cursor() as cursor:
             yield cursor
