@@ -1,0 +1,95 @@
+"""`manage.py freshness install SOURCE`: the heartbeat tables and grants, printed or run."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import psycopg2
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from console.platform import heartbeat_ddl
+from console.platform.declared import Declaration, SourceDeclared, declaration
+
+
+class Command(BaseCommand):
+    help = "Install what heartbeats need at a source and in the warehouse."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        commands = parser.add_subparsers(dest="command", required=True)
+        install = commands.add_parser("install", help="tables and grants: printed, or run with --run")
+        install.add_argument("source", help="the name of a source in platform.yaml")
+        install.add_argument("--side", choices=["source", "warehouse"], default="source")
+        how = install.add_mutually_exclusive_group()
+        how.add_argument("--print", action="store_true", help="only print the statements (the default)")
+        how.add_argument("--run", action="store_true", help="run them")
+        install.add_argument(
+            "--admin-url-env",
+            metavar="NAME",
+            help="with --run: the environment's variable that holds the URL of a user who may create and grant; "
+            "without it they are run as the console's own user",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        declared = declaration()
+        source = next((source for source in declared.sources if source.name == options["source"]), None)
+        if source is None:
+            known = ", ".join(source.name for source in declared.sources) or "none"
+            raise CommandError(f"No source is called {options['source']}. Declared: {known}.")
+        tasks = [task for task in declared.tasks if task.source == source.name]
+        if not tasks:
+            raise CommandError(f"No DMS task reads {source.name}: there is nothing to install.")
+        at_source = options["side"] == "source"
+        url = source.url if at_source else declared.warehouse_url
+        user = unquote(urlsplit(url).username or "")
+        engine = source.engine if at_source else "postgresql"
+        make = heartbeat_ddl.at_source(tasks, engine, user) if at_source else heartbeat_ddl.at_warehouse(tasks, user)
+        if options["run"]:
+            self._run(make, _admin_url(options["admin_url_env"], url), engine)
+        else:
+            for statement in make:
+                self.stdout.write(f"{statement};")
+        if at_source:
+            self._explain(declared, source, engine)
+
+    def _run(self, statements: list[str], url: str, engine: str) -> None:
+        if engine != "postgresql":
+            raise CommandError(f"--run speaks PostgreSQL only: print them, and run them in {engine}'s own client.")
+        try:
+            connection = psycopg2.connect(url, connect_timeout=5, application_name="quarterdeck")
+        except psycopg2.Error as error:
+            raise CommandError(f"The database can't be reached: {str(error).strip().splitlines()[0]}") from None
+        connection.autocommit = True
+        failed = []
+        try:
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    try:
+                        cursor.execute(statement)
+                        self.stdout.write(f"done: {statement};")
+                    except psycopg2.Error as error:
+                        failed.append(statement)
+                        self.stderr.write(f"failed: {statement};\n  {str(error).strip().splitlines()[0]}")
+        finally:
+            connection.close()
+        if failed:
+            raise CommandError(
+                f"{len(failed)} of {len(statements)} failed. Run those as a user who may: --admin-url-env NAME."
+            )
+
+    def _explain(self, declared: Declaration, source: SourceDeclared, engine: str) -> None:
+        for task in (task for task in declared.tasks if task.source == source.name):
+            self.stdout.write(
+                f"-- DMS' own user needs SELECT on {task.beats}. Add to the table mapping of {task.name}:"
+            )
+            self.stdout.write(f"-- {heartbeat_ddl.mapping(task)}")
+
+
+def _admin_url(name: str | None, url: str) -> str:
+    if name is None:
+        return url
+    found = os.environ.get(name)
+    if not found:
+        raise CommandError(f"{name} is not set: put the administrator's URL there.")
+    return found
