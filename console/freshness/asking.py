@@ -6,7 +6,8 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from console.freshness.answers import Answer, Standing, Verdict, answer, estimate
 from console.freshness.cutoffs import proof_of
@@ -20,10 +21,28 @@ from console.platform.models import Source
 from console.platform.sources import ARRIVALS, REPLICATION
 
 STALE_S = ARRIVALS.limit_s
-_ROW = (
-    "name", "task", "also", "followed", "nine", "tags", "reason", "commit_at", "row_at", "steady", "held", "limiting",
-    "era", "epoch", "proof_seq", "speed", "proved_at",
-)  # fmt: skip
+
+
+class Row(NamedTuple):
+    """What is remembered of a table, as far as the answer needs it: making models of them takes longer than reading."""
+
+    name: str
+    task: str
+    also: str
+    followed: bool
+    nine: str
+    tags: str
+    reason: str
+    commit_at: datetime | None
+    row_at: datetime | None
+    steady: bool
+    held: str
+    limiting: str
+    era: str
+    epoch: int | None
+    proof_seq: int | None
+    speed: float | None
+    proved_at: datetime | None
 
 
 class Untracked(Exception):
@@ -72,7 +91,8 @@ def ask(
     number = generation()
     blind = blindness(now)
     names = {question.table for question in questions}
-    rows = {row.name: row for row in TableSnapshot.objects.filter(name__in=names).only(*_ROW)}
+    found_rows = TableSnapshot.objects.filter(name__in=names).order_by().values_list(*Row._fields)
+    rows = {row.name: row for row in map(Row._make, found_rows)}
     untracked = sorted(names - set(rows))
     if untracked:
         raise Untracked(untracked)
@@ -106,9 +126,7 @@ def ask(
     return number, tuple(told)
 
 
-def _kept(
-    questions: Sequence[Question], rows: Mapping[str, TableSnapshot], basis: Basis
-) -> dict[tuple[str, datetime], str]:
+def _kept(questions: Sequence[Question], rows: Mapping[str, Row], basis: Basis) -> dict[tuple[str, datetime], str]:
     """What was proven before in the tables' present eras, and not revoked. One query."""
     found = Proof.objects.filter(
         table__in=list(rows), cutoff__in={question.cutoff for question in questions}, basis=basis.value, revoked_at=None
@@ -134,7 +152,7 @@ def _estimates() -> dict[str, datetime]:
 def _told(
     question: Question,
     found: Answer,
-    row: TableSnapshot,
+    row: Row,
     watermark: datetime | None,
     blind: str,
     proof_id: str | None,
@@ -145,15 +163,24 @@ def _told(
         answer=found,
         watermark=watermark,
         lag_s=None if watermark is None or blind else round(max(0.0, (now - watermark).total_seconds()), 1),
-        limiting=json.loads(row.limiting) if row.limiting else None,
+        limiting=_limiting(row.limiting),
         epoch=row.epoch,
         proof_id=proof_id,
         reasons=_reasons(found, row, blind),
     )
 
 
-def _reasons(found: Answer, row: TableSnapshot, blind: str) -> tuple[str, ...]:
-    overlap = max((task.overlap for task in declaration().tasks if task.name in row.tasks), default=0)
+@lru_cache(maxsize=1000)
+def _limiting(text: str) -> Mapping[str, Any] | None:
+    """Many tables wait for the same."""
+    return json.loads(text) if text else None
+
+
+def _reasons(found: Answer, row: Row, blind: str) -> tuple[str, ...]:
+    overlap = max(
+        (task.overlap for task in declaration().tasks if task.name == row.task or task.name in row.also.split()),
+        default=0,
+    )
     reasons = [f"hold_back={hold_back(overlap)}"]
     if overlap:
         reasons.append("unverified: batches overlap")

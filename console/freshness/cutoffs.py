@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from django.db.models import Q
 
@@ -89,7 +90,28 @@ def settle(
     return events
 
 
-def proof_of(row: TableSnapshot, cutoff: datetime, basis: Basis, now: datetime) -> Proof:
+class Standing(Protocol):
+    """A table's row, or as much of it as a proof is made of."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def task(self) -> str: ...
+    @property
+    def era(self) -> str: ...
+    @property
+    def epoch(self) -> int | None: ...
+    @property
+    def proof_seq(self) -> int | None: ...
+    @property
+    def row_at(self) -> datetime | None: ...
+    @property
+    def commit_at(self) -> datetime | None: ...
+    @property
+    def proved_at(self) -> datetime | None: ...
+
+
+def proof_of(row: Standing, cutoff: datetime, basis: Basis, now: datetime) -> Proof:
     """That it is complete to the cutoff; the row is steady, and its watermark says so."""
     watermark = row.row_at if basis == Basis.ROW else row.commit_at
     assert watermark is not None

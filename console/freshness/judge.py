@@ -61,12 +61,15 @@ def judge(rows: Iterable[TableSnapshot], now: datetime, just_read: Collection[st
     warehouse_at = now if WAREHOUSE.name in just_read else sights[WAREHOUSE.name].as_of
     changed = []
     for row in rows:
-        before = [getattr(row, name) for name in VERDICT + _LEVEL]
         origin = origins.get(row.source)
+        if row.followed:  # heartbeats say more
+            if level(row, origin.server_at if origin else None):
+                changed.append(row)
+            continue
+        before = [getattr(row, name) for name in VERDICT + _LEVEL]
         level(row, origin.server_at if origin else None)
         facts = facts_of(row, tasks, origin, warehouse_at, now, sights[ORIGINS.name].reason)
-        if not row.followed:  # else heartbeats say more
-            _note(row, verdict(facts, reason, now), now)
+        _note(row, verdict(facts, reason, now), now)
         if before != [getattr(row, name) for name in VERDICT + _LEVEL]:
             changed.append(row)
     return changed

@@ -7,7 +7,7 @@ import importlib
 import os
 import time
 
-NAMES = ("watcher", "pages", "flower", "deploys", "autoscaling")
+NAMES = ("watcher", "pages", "flower", "deploys", "autoscaling", "freshness")
 SANDBOXED = ("failover",)
 """These start real Airflow schedulers and take a quarter of an hour: only where they are named."""
 
