@@ -82,11 +82,11 @@ def blindness(now: datetime) -> str:
 
 
 def ask(
-    questions: Sequence[Question], basis: Basis, now: datetime, *, estimates: bool = False
+    questions: Sequence[Question], basis: Basis, now: datetime, *, estimates: bool = False, keep: bool = True
 ) -> tuple[int, tuple[Told, ...]]:
     """The newest generation, and each answer in order. Four queries, five when something is proven for the first time.
 
-    Raises Untracked.
+    `keep` False: nothing is written down. Raises Untracked.
     """
     number = generation()
     blind = blindness(now)
@@ -121,7 +121,7 @@ def ask(
             kept[row.name, question.cutoff] = proof_id
             fresh.append(proof)
         told.append(_told(question, found, row, watermark, blind, proof_id, now))
-    if fresh:
+    if fresh and keep:
         Proof.objects.bulk_create(fresh, ignore_conflicts=True)
     return number, tuple(told)
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from django.db.models import Q
+from django.db.models import Count, Max, Q
 
+from console.freshness.cells import Cell, cell
 from console.freshness.models import CutoffRow, Proof, TableEvent, TableSnapshot
 from console.freshness.outlook import Nine
 from console.freshness.watermark import Basis
@@ -136,12 +138,44 @@ def _event(row: TableSnapshot, cutoff: CutoffRow, number: int, now: datetime) ->
     return TableEvent(table=row.name, at=now, generation=number, kind="met", text=text)
 
 
+_NEWEST = """
+SELECT newest.* FROM unnest(%s::text[]) AS wanted(name) CROSS JOIN LATERAL (
+    SELECT * FROM freshness_cutoffrow AS c WHERE c."table" = wanted.name AND c.at <= %s ORDER BY c.at DESC LIMIT %s
+) AS newest ORDER BY newest."table", newest.at"""
+
+
 def of_tables(names: Sequence[str], now: datetime, most: int = 14) -> dict[str, list[CutoffRow]]:
-    """The newest cutoffs of each table that have come or are next, oldest first. One query."""
+    """The newest cutoffs of each table that have come or are next, oldest first. One query, whatever their number."""
     found: dict[str, list[CutoffRow]] = {}
-    rows = CutoffRow.objects.filter(table__in=names).filter(Q(at__lte=now + LOOK_AHEAD)).order_by("table", "-at")
-    for row in rows:
-        mine = found.setdefault(row.table, [])
-        if len(mine) < most:
-            mine.append(row)
-    return {name: mine[::-1] for name, mine in found.items()}
+    if names:
+        for row in CutoffRow.objects.raw(_NEWEST, [list(names), now + LOOK_AHEAD, most]):
+            found.setdefault(row.table, []).append(row)
+    return found
+
+
+def cells(rows: Sequence[CutoffRow], nine: str, now: datetime) -> tuple[Cell, ...]:
+    """What became of them, as it is shown."""
+    risk = nine in {Nine.AT_RISK.value, Nine.BREACHED.value, Nine.STALLED.value, Nine.BROKEN.value}
+    return tuple(cell(row.at, row.deadline, row.met_at, row.pending_at, now, at_risk=risk) for row in rows)
+
+
+@dataclass(frozen=True)
+class Newest:
+    """The newest cutoff that has come, over all tables that have one then."""
+
+    at: datetime
+    deadline: datetime
+    total: int
+    met: int
+
+
+def newest(now: datetime) -> Newest | None:
+    """One query."""
+    found = (
+        CutoffRow.objects.filter(at__lte=now)
+        .order_by("-at")
+        .values("at")
+        .annotate(total=Count("pk"), met=Count("pk", filter=~Q(met_at=None)), latest=Max("deadline"))
+        .first()
+    )
+    return Newest(found["at"], found["latest"], found["total"], found["met"]) if found else None

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from console.freshness.models import Found, OriginSnapshot, TableSnapshot, TaskSnapshot, of
+from console.freshness import cutoffs
+from console.freshness.cells import Cell
+from console.freshness.models import Found, Heartbeat, OriginSnapshot, TableEvent, TableSnapshot, TaskSnapshot, of
 from console.freshness.pages import OriginRow, TaskRow, lag_series, origin_row, task_row
 from console.freshness.rows import NO_WATERMARK, TableRow, View, look, table_row
 from console.freshness.rules import RUNNING
@@ -25,6 +28,7 @@ RANGES = {
     "7d": timedelta(days=7),
 }
 USUAL_RANGE = "6h"
+EVENTS = 15
 MINUTES_FROM_S = 120
 """With an SLO of at least this, lag is drawn in minutes."""
 
@@ -77,6 +81,16 @@ class Range:
 
 
 @dataclass(frozen=True)
+class Event:
+    """As the timeline shows it."""
+
+    at: datetime
+    title: str
+    text: str
+    icon: str
+
+
+@dataclass(frozen=True)
 class TablePage:
     row: TableRow
     view: View
@@ -92,6 +106,10 @@ class TablePage:
     full_load_ended_at: datetime | None
     ranges: tuple[Range, ...]
     chart_url: str
+    cells: tuple[Cell, ...]
+    events: tuple[Event, ...]
+    beats: tuple[Heartbeat, ...]
+    limit: str  # what the watermark waits for, as a sentence; "" when nothing does
     no_watermark: str = NO_WATERMARK
 
     @property
@@ -108,7 +126,7 @@ def find(name: str) -> TableSnapshot | None:
 
 
 def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) -> TablePage:
-    """The page `/freshness/TABLE/`. Three queries besides the one that found the table."""
+    """The page `/freshness/TABLE/`. Six queries besides the one that found the table."""
     view = look(now)
     row = table_row(table, view)
     snapshot = TaskSnapshot.objects.filter(name=table.task).first()
@@ -131,7 +149,27 @@ def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) ->
         full_load_ended_at=table.full_load_ended_at if view.replication.seen else None,
         ranges=tuple(Range(key, "?" if key == USUAL_RANGE else f"?range={key}", key == chosen) for key in RANGES),
         chart_url=f"{row.url}lag.json?range={chosen}",
+        cells=cutoffs.cells(cutoffs.of_tables([table.name], now).get(table.name, ()), row.nine, now),
+        events=tuple(_event(event) for event in TableEvent.objects.filter(table=table.name)[:EVENTS]),
+        beats=tuple(Heartbeat.objects.filter(task__in=table.tasks)),
+        limit=_limit(table) if row.nine and row.nine != "FRESH" else "",
     )
+
+
+def _event(event: TableEvent) -> Event:
+    titles = {"status": "Status", "revoked": "Proofs revoked", "met": "Cutoff met"}
+    icons = {"status": "info-circle", "revoked": "alert-triangle-f", "met": "check"}
+    return Event(event.at, titles.get(event.kind, event.kind), event.text, icons.get(event.kind, "circle"))
+
+
+def _limit(table: TableSnapshot) -> str:
+    found = json.loads(table.limiting) if table.limiting else {}
+    if found.get("kind") == "transaction":
+        since = datetime.fromisoformat(found["since"])
+        return f"A transaction of {found['user']} (pid {found['pid']}), open since {since:%d %b %H:%M:%S} UTC."
+    if found.get("kind") == "writer":
+        return f"The heartbeat of {found['id']} at its source."
+    return f"The DMS task {found['id']}." if found else ""
 
 
 def lag_history(name: str, now: datetime, back: timedelta, points: int) -> Chart:

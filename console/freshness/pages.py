@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 
 from django.db.models import Count, F, Q
 
-from console.freshness import words
+from console.freshness import cutoffs, words
+from console.freshness.answers import Verdict
+from console.freshness.asking import Question, ask, sentence
+from console.freshness.cells import Cell
+from console.freshness.cutoffs import Newest
 from console.freshness.models import OriginSnapshot, TableQuerySet, TableSnapshot, TaskSnapshot, stale
 from console.freshness.rows import URL, TableRow, Tally, View, count, look, table_row
 from console.freshness.rules import RUNNING, STOPPED, latency_s
+from console.freshness.watermark import Basis
 from console.history import series
 from console.lib import listing
 from console.lib.listing import Column, Listing, Pager, Tab
@@ -83,10 +89,22 @@ class OriginRow:
 class ListedTable:
     row: TableRow
     spark: tuple[float | None, ...]
+    cells: tuple[Cell, ...] = ()
 
     @property
     def spoken(self) -> str:
         return f"lag of {self.row.name} in the last 2 hours, now {duration(self.row.lag_s)}"
+
+
+@dataclass(frozen=True)
+class AsOf:
+    """The question "complete as of…?", with its answer when it was asked. `tone`: ok, warn, bad or "" (unknown)."""
+
+    table: str
+    at: str
+    text: str = ""
+    tone: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
@@ -107,7 +125,9 @@ class FreshnessPage:
     columns: dict[str, Column]
     tabs: tuple[Tab, ...]
     pager: Pager
-    unproven: str = words.UNPROVEN
+    unproven: str
+    asof: AsOf
+    newest: Newest | None
 
     @property
     def shares(self) -> tuple[tuple[Status, int, str], ...]:
@@ -143,7 +163,7 @@ def freshness_summary(now: datetime) -> FreshnessSummary:
 
 
 def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
-    """The page `/freshness/` as its address asks for it. Nine queries, however many tables."""
+    """The page `/freshness/` as its address asks for it. Ten queries, however many tables; six more for a question."""
     asked = listing.read(query, states=STATES, columns=[key for key, _, _ in COLUMNS], default_sort="-status")
     view = look(now)
     found = count(view)
@@ -152,6 +172,7 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
     shown = listing.pager(asked, wanted.count(), PAGE_SIZE)
     rows = [table_row(table, view) for table in _ordered(wanted, asked, view)[shown.start : shown.start + PAGE_SIZE]]
     sparks = _sparks(rows, now)
+    waits = cutoffs.of_tables([row.name for row in rows], now)
     return FreshnessPage(
         status=Status.UNKNOWN if view.blind and found.total else found.status,
         heading=words.statement(found, first, view.blind),
@@ -164,7 +185,15 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
         replication=view.replication,
         tasks=_tasks(view),
         origins=tuple(origin_row(origin, view) for origin in view.origins.values()),
-        tables=tuple(ListedTable(row, sparks.get(lag_series(row.name), ())) for row in rows),
+        tables=tuple(
+            ListedTable(
+                row, sparks.get(lag_series(row.name), ()), cutoffs.cells(waits.get(row.name, ()), row.nine, now)
+            )
+            for row in rows
+        ),
+        unproven=words.PROVEN if any(row.nine for row in rows) else words.UNPROVEN,
+        asof=_asof(query, now),
+        newest=cutoffs.newest(now),
         listing=asked,
         columns=listing.columns(asked, COLUMNS),
         tabs=listing.tabs(
@@ -229,6 +258,31 @@ def origin_row(origin: OriginSnapshot, view: View) -> OriginRow:
         limit_s=ORIGINS.limit_s,
         note=note,
     )
+
+
+def _asof(query: Mapping[str, str], now: datetime) -> AsOf:
+    """Is it complete as of then? By default for the last midnight, UTC."""
+    table = query.get("table", "").strip()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    typed = query.get("asof", "").strip() or f"{midnight:%Y-%m-%d %H:%M}"
+    if not table:
+        return AsOf("", typed)
+    try:
+        at = datetime.fromisoformat(typed)
+    except ValueError:
+        return AsOf(table, typed, error="Write a time such as 2026-11-22 00:00; it is taken for UTC.")
+    at = at if at.tzinfo else at.replace(tzinfo=UTC)
+    names = TableSnapshot.objects.values_list("name", flat=True)
+    if not names.filter(name=table).exists():
+        found = list(names.filter(name__iendswith=f".{table}")[:2])
+        if len(found) != 1:
+            near = get_close_matches(table, list(names), n=1, cutoff=0.4)
+            hint = f"Did you mean {near[0]}?" if near else "Declare it in platform.yaml."
+            return AsOf(table, typed, error=f"No table is called {table[:100]}. {hint}")
+        table = found[0]
+    _, (told,) = ask([Question("", table, at)], Basis.ROW, now, keep=False)
+    tones = {Verdict.COMPLETE: "ok", Verdict.PENDING: "warn", Verdict.BLOCKED: "bad", Verdict.UNKNOWN: ""}
+    return AsOf(table, typed, sentence(told, now), tones[told.answer.verdict])
 
 
 def _first(rows: tuple[TableRow, ...]) -> TableRow | None:

@@ -54,6 +54,10 @@ def sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
 
+PROVEN = (
+    "Complete to: every row stamped at the source before then is proven to be in the warehouse, transactions that are "
+    "still open included. Lag is now less that."
+)
 UNPROVEN = (
     "Lag is what DMS and the newest stamps tell. It is evidence, not proof: whether a table is complete up to a moment "
     "is not known."

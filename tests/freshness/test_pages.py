@@ -160,12 +160,12 @@ def test_pages_take_the_same_queries_however_many_tables(
     tables: int, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     made.level(now, [made.table(f"t{number:05}") for number in range(tables)])
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(10):
         page = freshness_page(now, {"page": "2", "sort": "name"})
     assert len(page.tables) == min(tables, 50)
     with django_assert_num_queries(3):
         freshness_summary(now)
     table = find("shop.public.t00007")
     assert table is not None
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(6):
         table_page(now, table, {})
