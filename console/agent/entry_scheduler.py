@@ -39,7 +39,11 @@ def fingerprint() -> dict[str, Any]:
             continue
         values[section] = {name: str(value) for name, value in options.items() if name not in HOSTS_OWN}
     text = json.dumps(values, sort_keys=True)
-    return {"airflow": airflow.__version__, "config": hashlib.sha256(text.encode()).hexdigest()[:16]}
+    return {
+        "airflow": airflow.__version__,
+        "config": hashlib.sha256(text.encode()).hexdigest()[:16],
+        "row_locks": values.get("scheduler", {}).get("use_row_level_locking", "True").lower() != "false",
+    }
 
 
 def preload() -> None:

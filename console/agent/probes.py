@@ -25,6 +25,7 @@ class Probes(threading.Thread):
         super().__init__(daemon=True, name="probes")
         self.metadata_url, self.broker_url, self.hostname = metadata_url, broker_url, hostname
         self.broker_error = "" if not broker_url else "not tried yet"
+        self.database_error = "not tried yet"  # of Airflow's metadata database, as seen from this host
         self.heartbeat_age_s: float | None = None
         self.looked_s: float | None = None
         self.watching_since_s: float | None = None
@@ -56,12 +57,15 @@ class Probes(threading.Thread):
         return age_s > limit_s
 
     def _look(self) -> None:
-        if self.watching_since_s is None:
-            return
+        """A standby only looks whether the database answers; a leader also how old its scheduler's heartbeat is."""
         try:
             if self._connection is None:
                 self._connection = store.connect(self.metadata_url)
             with self._connection.cursor() as cursor:
+                if self.watching_since_s is None:
+                    cursor.execute("SELECT 1")
+                    self.database_error = ""
+                    return
                 cursor.execute(
                     """
                     SELECT extract(epoch FROM clock_timestamp() - latest_heartbeat) FROM job
@@ -73,8 +77,10 @@ class Probes(threading.Thread):
                 row = cursor.fetchone()
             self.heartbeat_age_s = float(row[0]) if row and row[0] is not None else None
             self.looked_s = time.monotonic()
-        except psycopg2.Error:
+            self.database_error = ""
+        except psycopg2.Error as error:
             self.looked_s = None
+            self.database_error = (str(error).strip() or type(error).__name__).splitlines()[0]
             with contextlib.suppress(psycopg2.Error):
                 if self._connection is not None:
                     self._connection.close()

@@ -134,6 +134,10 @@ class SchedulerAgent:
             return ""
         if hot is None or not hot.ready:
             return "the scheduler's program is still loading"
+        if self.probes.database_error:
+            return f"Airflow's database can't be reached from here: {self.probes.database_error}"
+        if hot.identity.get("row_locks") is False:
+            return "Airflow's scheduler.use_row_level_locking is off: two schedulers would not be safe for a moment"
         if self.probes.broker_error:
             return f"the broker can't be reached from here: {self.probes.broker_error}"
         verdict = self.keeper.verdict

@@ -79,6 +79,22 @@ def alive(pid: int) -> bool:
         return False
 
 
+def test_a_host_that_does_not_reach_airflows_database_or_broker_is_not_ready_and_says_why(
+    agent: Agents, query: Any
+) -> None:
+    def told(name: str) -> str:
+        rows = query("SELECT to_regclass('quarterdeck.agent') IS NOT NULL")
+        rows = query("SELECT detail->>'why' FROM quarterdeck.agent WHERE name = %s", name) if rows[0][0] else []
+        return str(rows[0][0]) if rows else ""
+
+    agent("a", **{"metadata-url": "postgresql://nobody@127.0.0.1:9/airflow"})
+    wait_for(lambda: "Airflow's database can't be reached from here: connection to server" in told("a"), "its reason")
+    agent("b", **{"broker-url": "redis://127.0.0.1:9/0"})
+    wait_for(lambda: "the broker can't be reached from here: Connection refused" in told("b"), "its reason")
+    time.sleep(1)
+    assert query("SELECT holder FROM quarterdeck.lease") == [(None,)]
+
+
 def test_paused_automatic_failover_leaves_it_to_a_person(pair: Any, query: Any) -> None:
     query("UPDATE quarterdeck.lease SET held_until = now() + interval '1 hour', held_reason = 'drill'")
     pair["a"].kill()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from dataclasses import dataclass, field
@@ -38,7 +39,8 @@ class ReadySlots:
 
     def _run(self) -> None:
         while not self._ended.wait(1.0):
-            self.look()
+            with contextlib.suppress(OSError, ValueError):  # the list of processes is being written
+                self.look()
 
     def look(self) -> None:
         living = [f"celery@{name}" for name in self.sandbox.processes() if name.startswith("i-")]

@@ -28,7 +28,7 @@ SHARES = (
     ("io", 5, 50), ("io", 20, 60), ("io", 60, 40), ("default", 5, 15), ("default", 20, 15), ("default", 60, 5),
     ("cpu", 5, 5), ("cpu", 20, 10),
 )  # fmt: skip
-WITHIN_S = 540
+WITHIN_S = 600
 
 
 def start_load(sandbox: Sandbox) -> list[str]:
