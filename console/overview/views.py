@@ -1,4 +1,4 @@
-"""The overview, and the search."""
+"""The overview, the history, and the search."""
 
 from __future__ import annotations
 
@@ -12,12 +12,24 @@ from django.views.decorators.http import require_safe
 
 from console.overview.pages import overview_page
 from console.overview.search import search
+from console.overview.timeline import charts, history_page
 
 
 @require_safe
 def overview(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     return render(request, "overview/page.html", {"page": overview_page(now), "now": now})
+
+
+@require_safe
+def history(request: HttpRequest) -> HttpResponse:
+    now = timezone.now()
+    return render(request, "overview/history.html", {"page": history_page(now, request.GET.dict()), "now": now})
+
+
+@require_safe
+def history_charts(request: HttpRequest) -> HttpResponse:
+    return JsonResponse(charts(timezone.now(), request.GET.dict()))
 
 
 @require_safe

@@ -66,11 +66,17 @@
       ctx.beginPath(); ctx.moveTo(b.left, y); ctx.lineTo(b.left + b.width, y); ctx.stroke();
       if (line.label) { ctx.fillStyle = ink(line.tone); ctx.textAlign = "left"; ctx.textBaseline = "bottom"; ctx.fillText(line.label, b.left + 4 * dpr, y - 3 * dpr); }
     });
-    (cfg.vlines || []).forEach((line) => {
+    let free = Infinity; // labels from the newest on, as far as each has room
+    [...(cfg.vlines || [])].sort((a, c) => c.x - a.x).forEach((line) => {
       const x = u.valToPos(line.x, "x", true);
       ctx.strokeStyle = fill(line.tone || "muted"); ctx.setLineDash(line.solid ? [] : [3 * dpr, 3 * dpr]);
       ctx.beginPath(); ctx.moveTo(x, b.top - 4 * dpr); ctx.lineTo(x, b.top + b.height); ctx.stroke();
-      if (line.label) { ctx.fillStyle = line.tone === "bad" ? css("--qd-bad") : css("--qd-text-2"); ctx.textAlign = line.align || "center"; ctx.textBaseline = "bottom"; ctx.fillText(line.label, x, b.top - 6 * dpr); }
+      if (!line.label) return;
+      const wide = ctx.measureText(line.label).width, right = Math.min(x + wide / 2, u.ctx.canvas.width), left = Math.max(right - wide, 0);
+      if (right > free) return;
+      free = left - 8 * dpr;
+      ctx.fillStyle = line.tone === "bad" ? css("--qd-bad") : css("--qd-text-2"); ctx.textAlign = "left"; ctx.textBaseline = "bottom";
+      ctx.fillText(line.label, left, b.top - 6 * dpr);
     });
     ctx.setLineDash([]);
     const tags = cfg.series.flatMap((s) => {
@@ -166,12 +172,24 @@
     more.lastElementChild.replaceChildren(grid);
   }
 
+  /* one request for all the charts that one answer is for */
+  const asked = new Map();
+  function ask(src) {
+    if (!asked.has(src)) {
+      const answer = fetch(src, { headers: { Accept: "application/json" }, credentials: "same-origin" })
+        .then((got) => (got.ok && !got.redirected ? got.json() : null))
+        .finally(() => asked.delete(src));
+      asked.set(src, answer);
+    }
+    return asked.get(src);
+  }
+
   async function load(element) {
     element._at = now();
     try {
-      const answer = await fetch(element.dataset.src, { headers: { Accept: "application/json" }, credentials: "same-origin" });
-      if (!answer.ok || answer.redirected) return; // the chart keeps what it has; the page's ages say how old it is
-      element._cfg = await answer.json();
+      const told = await ask(element.dataset.src);
+      if (!told) return; // the chart keeps what it has; the page's ages say how old it is
+      element._cfg = element.dataset.key ? told[element.dataset.key] : told;
       draw(element);
     } catch { /* offline: live.js says so */ }
   }

@@ -25,6 +25,7 @@ PAGES = {
     "datastores": "/datastores/",
     "deploys": "/deploys/",
     "incidents": "/incidents/",
+    "history": "/history/",
     "operations": "/operations/",
     "audit": "/audit/",
     "tokens": "/accounts/tokens/",

@@ -12,6 +12,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
+from console.fleets.record import series_name
 from console.history import series
 from console.overview.judge import judge as judge_overview
 from console.platform.models import Source, remember_failure
@@ -29,7 +30,7 @@ from tests.scheduler.made import airflow, helpers, job
 from tests.scheduler.made import polled as scheduler_polled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db]
-PAGES = {"overview": "/", "scheduler": "/scheduler/", "datastores": "/datastores/"}
+PAGES = {"overview": "/", "scheduler": "/scheduler/", "datastores": "/datastores/", "history": "/history/?queue=cpu&range=24h"}
 
 
 def a_day(now: datetime) -> None:
@@ -41,7 +42,10 @@ def a_day(now: datetime) -> None:
         led, other = ("scheduler-a", "scheduler-b") if bar < 36 else ("scheduler-b", "scheduler-a")
         age_s = 41.0 if bar in (36, 100) else 18.0 if bar == 90 else 2.0
         samples = [("scheduler.heartbeat_age_s", age_s), (heartbeat_series(led), age_s), (leading_series(led), 1.0)]
+        busy = [("outstanding", float(bar % 40)), ("running", 8.0), ("slots", 8.0), ("workers_in_service", 4.0)]
+        samples += [(series_name("cpu", what), value) for what, value in busy]
         series.record([*samples, (leading_series(other), 0.0)], at)
+        series.record(samples, at - timedelta(minutes=5))
     took = now - timedelta(hours=6)
     Takeover.objects.create(at=took, kind="observed", from_host="scheduler-b", to_host="scheduler-a", gap_s=38.2)
     Takeover.objects.create(
@@ -69,6 +73,8 @@ def trouble(now: datetime) -> None:
     save_pools([DEFAULT, MERGE], now)
     level(now - timedelta(seconds=1), latency_s=400)
     a_day(now)
+    series.mark(now - timedelta(hours=6), "takeover", "scheduler-a took over", "/scheduler/")
+    series.mark(now - timedelta(hours=3), "deploy", "Deploy of cpu", "/deploys/", "cpu")
 
 
 def refresh(*hidden: str) -> None:
@@ -113,6 +119,7 @@ def test_has_no_fault_with_figures(
     for size in (DESKTOP, PHONE):
         told()
         page.open(PAGES[name], theme, size)
+        page.until(lambda: len(page.all(".qd-chart canvas")) == len(page.all(".qd-chart")))
         page.shoot(f"{name}-figures-{size[0]}-{theme}")
         page.assert_fits()
         assert page.axe() == [], f"at {size[0]} px"
@@ -130,3 +137,12 @@ def test_what_the_console_is_blind_to_stays_said_in_the_browser(
     assert "nothing answers at AWS" in page.text("#verdict")
     page.shoot("overview-blind-1440-light")
     assert page.axe() == []
+
+
+def test_the_history_asks_once_for_all_its_charts(told: Callable[..., None], sign_in: Callable[..., Page]) -> None:
+    told()
+    page = sign_in("viewer").open("/history/?queue=cpu&range=24h", "light")
+    page.until(lambda: len(page.all(".qd-chart canvas")) == 4)
+    asked = "return performance.getEntriesByType('resource').filter((e) => e.name.includes('charts.json')).length"
+    assert page.js(asked) == 1
+    assert page.text("#history-heartbeat-legend b") not in ("", "–")

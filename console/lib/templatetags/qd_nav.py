@@ -33,6 +33,7 @@ ENTRIES = (
     Entry("Connections", "/connections/", "plug", "n", "Airflow"),
     Entry("Freshness", "/freshness/", "table", "t", "Data", "freshness"),
     Entry("Datastores", "/datastores/", "database", "b", "Data", "datastores"),
+    Entry("History", "/history/", "chart-line", "h", "Record"),
     Entry("Operations", "/operations/", "list-details", "l", "Record", "operations"),
     Entry("Audit", "/audit/", "file-text", "a", "Record"),
     Entry("Style sheet", "/style/", "palette", "c", "Record"),
