@@ -53,6 +53,7 @@ class Process:
     say: Callable[[str], None]
     state: State = "stopped"
     restarts: int = 0
+    deaths: int = 0  # that nobody asked for
     started_at: float = 0.0
     _child: subprocess.Popen[bytes] | None = None
     _keeper: asyncio.Task[None] | None = None
@@ -107,6 +108,7 @@ class Process:
             if code == 0 and not self.spec.again_when_clean and self.state != "held":
                 self.say(f"{self.spec.name} has ended clean, and stays so.")
                 break
+            self.deaths += self.state != "held"
             young_deaths = young_deaths + 1 if time.monotonic() - self.started_at < YOUNG_S else 0
             if self.state != "held":
                 delay = BACKOFF_S[min(young_deaths, len(BACKOFF_S) - 1)]
@@ -132,10 +134,11 @@ class Process:
         """Wait until it serves. Raises SandboxError when it keeps dying or takes too long, with its last lines."""
         spec = self.spec
         deadline = time.monotonic() + spec.ready_within_s
+        died_before = self.deaths
         while True:
             if self.pid and (spec.ready is None or await _is_ready(spec.ready)):
                 return
-            if self.restarts >= 2 or (self.state == "waiting" and self.restarts >= 1):
+            if self.deaths - died_before >= 2:
                 raise SandboxError(f"{spec.name} does not start. {last_lines(spec.log)}")
             if time.monotonic() > deadline:
                 raise SandboxError(
@@ -160,6 +163,8 @@ class Process:
         if self.state == "held":
             self.state = "waiting"
         self._wake.set()
+        if self._keeper is not None and self._keeper.done():  # it had ended clean before it was held
+            self.start()
 
     async def stop(self, number: int | None = None, within_s: float | None = None) -> None:
         """Stop it for good: asked first, its whole session killed when it takes longer than `within_s`."""

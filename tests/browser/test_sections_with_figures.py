@@ -30,7 +30,12 @@ from tests.scheduler.made import airflow, helpers, job
 from tests.scheduler.made import polled as scheduler_polled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db]
-PAGES = {"overview": "/", "scheduler": "/scheduler/", "datastores": "/datastores/", "history": "/history/?queue=cpu&range=24h"}
+PAGES = {
+    "overview": "/",
+    "scheduler": "/scheduler/",
+    "datastores": "/datastores/",
+    "history": "/history/?queue=cpu&range=24h",
+}
 
 
 def a_day(now: datetime) -> None:

@@ -70,6 +70,36 @@ def test_one_can_be_held_again_and_stopped_while_it_is_held(python: Callable[...
     asyncio.run(scenario())
 
 
+def test_one_can_be_held_and_released_over_and_over(python: Callable[..., Spec]) -> None:
+    async def scenario() -> None:
+        process = supervised(python(FOREVER))
+        process.start()
+        for _ in range(4):
+            await process.hold()
+            process.release()
+            await process.wait_ready()
+        assert (process.restarts, process.deaths) == (4, 0)
+        await process.stop()
+
+    asyncio.run(scenario())
+
+
+def test_one_that_ended_clean_before_it_was_held_comes_back_when_it_is_released(
+    python: Callable[..., Spec], wait: Wait
+) -> None:
+    async def scenario() -> None:
+        spec = python("import os, time\nif not os.path.exists('once'):\n open('once', 'w')\nelse: time.sleep(600)")
+        process = supervised(Spec(**{**spec.__dict__, "again_when_clean": False}))
+        process.start()
+        await wait(lambda: process.state == "stopped")
+        await process.hold()
+        process.release()
+        await wait(lambda: process.pid is not None)
+        await process.stop()
+
+    asyncio.run(scenario())
+
+
 def test_stopping_ends_grandchildren_that_do_not_listen(python: Callable[..., Spec], wait: Wait) -> None:
     async def scenario() -> None:
         spec = python(PARENT)
