@@ -58,6 +58,7 @@ class Process:
     _child: subprocess.Popen[bytes] | None = None
     _keeper: asyncio.Task[None] | None = None
     _stopping: bool = False
+    _held: bool = False  # this child was told to end and to stay away
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -105,12 +106,13 @@ class Process:
             if self._stopping:
                 break
             code = self._child.returncode
-            if code == 0 and not self.spec.again_when_clean and self.state != "held":
+            asked, self._held = self._held, False  # it may have been released again already
+            if code == 0 and not self.spec.again_when_clean and not asked:
                 self.say(f"{self.spec.name} has ended clean, and stays so.")
                 break
-            self.deaths += self.state != "held"
-            young_deaths = young_deaths + 1 if time.monotonic() - self.started_at < YOUNG_S else 0
-            if self.state != "held":
+            self.deaths += not asked
+            young_deaths = young_deaths + 1 if not asked and time.monotonic() - self.started_at < YOUNG_S else 0
+            if not asked:
                 delay = BACKOFF_S[min(young_deaths, len(BACKOFF_S) - 1)]
                 self.state = "waiting"
                 self.say(f"{self.spec.name} ended ({ended(code)}); starting it again in {delay:.0f} s.")
@@ -154,6 +156,7 @@ class Process:
     async def hold(self, number: int | None = None) -> None:
         """Stop it and keep it stopped until `release`. With SIGKILL its whole session dies at once."""
         self.state = "held"
+        self._held = self._held or self.pid is not None
         self._wake.set()
         await self._end(self.spec.hold_signal if number is None else number, self.spec.stop_within_s)
         self.changed()

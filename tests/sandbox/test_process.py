@@ -125,7 +125,7 @@ def test_a_killed_parent_leaves_no_children_behind(python: Callable[..., Spec], 
         await wait(lambda: b"on" in spec.log.read_bytes())
         process.signal(signal.SIGKILL)
         await wait(lambda: process.restarts == 1)
-        assert reaper.in_sessions([session]) == set()
+        await wait(lambda: not reaper.in_sessions([session]))
         await process.stop()
 
     asyncio.run(scenario())
