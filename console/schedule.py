@@ -23,6 +23,7 @@ OTHER: dict[str, tuple[str, float]] = {
     "deploys.predict": ("console.deploys.tasks.predict", 10),
     "incidents.pages": ("console.incidents.tasks.sweep_pages", 1),
     "incidents.dead_man": ("console.incidents.tasks.dead_man", 5),
+    "incidents.changes": ("console.incidents.tasks.announce_changes", 10),
     "incidents.forget_hooks": ("console.incidents.tasks.forget_hooks", 3600),
     "overview.judge": ("console.overview.tasks.judge", 2),
     "overview.detect": ("console.overview.tasks.detect", 5),

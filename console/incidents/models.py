@@ -320,3 +320,35 @@ class DeadMan(models.Model):
 
     def __str__(self) -> str:
         return self.fault or "well"
+
+
+class ChangeNoticeQuerySet(models.QuerySet["ChangeNotice"]):
+    def due(self) -> ChangeNoticeQuerySet:
+        """Those that want an attempt now, oldest first: an end never overtakes its beginning at one pager for long."""
+        return self.filter(state=Delivery.QUEUED, next_attempt_at__lte=Now()).order_by("pk")
+
+
+class ChangeNotice(models.Model):
+    """A deploy's beginning or end, told to a pager that takes changes (`console.incidents.changes`)."""
+
+    class Phase(models.TextChoices):
+        STARTED = "started"
+        FINISHED = "finished"
+
+    operation = models.ForeignKey("operations.Operation", models.CASCADE, related_name="+")
+    phase = models.CharField(max_length=10, choices=Phase.choices)
+    pager = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, choices=Delivery.choices, default=Delivery.QUEUED)
+    attempts = models.PositiveIntegerField(default=0)
+    next_attempt_at = models.DateTimeField(db_default=Now())
+    created_at = models.DateTimeField(db_default=Now())
+    text = models.TextField(default="", blank=True)  # what the pager said, or why it failed
+
+    objects = ChangeNoticeQuerySet.as_manager()
+
+    class Meta:
+        constraints = [models.UniqueConstraint("operation", "phase", "pager", name="change_told_once")]
+        indexes = [models.Index("next_attempt_at", name="change_due", condition=Q(state="queued"))]
+
+    def __str__(self) -> str:
+        return f"{self.phase} of OP-{self.operation_id} to {self.pager}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 from django.utils import timezone
 
-from console.incidents import deliver, pinging
+from console.incidents import changes, deliver, pinging
 from console.incidents.hooks import FORGET_AFTER
 from console.incidents.models import HookEvent
 
@@ -31,3 +31,8 @@ def dead_man() -> None:
 def forget_hooks() -> None:
     """Ids of webhooks that are too old to be taken again anyway."""
     HookEvent.objects.filter(received_at__lt=timezone.now() - FORGET_AFTER).delete()
+
+
+@shared_task
+def announce_changes() -> None:
+    changes.announce(timezone.now())
