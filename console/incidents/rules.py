@@ -318,6 +318,11 @@ def _quiet(target: str, own: bool, windows: Iterable[Window], now: datetime) -> 
     return None if own else next((one for one in windows if one.covers(target, now)), None)
 
 
+def tended(it: Held, windows: Iterable[Window], now: datetime) -> Keeping | None:
+    """What time alone does to an incident that another system opened and will close; None: nothing."""
+    return _kept(it, None, None, tuple(windows), now)
+
+
 def _kept(
     it: Held,
     finding: Finding | None,

@@ -14,7 +14,7 @@ from console.incidents import outbox
 from console.incidents.findings import Finding, Recommended, Report
 from console.incidents.models import Incident, IncidentEvent, Maintenance, Origin, SignalRow
 from console.incidents.routing import repage_s
-from console.incidents.rules import Action, Changes, Held, Keeping, Opening, State, Why, reconcile
+from console.incidents.rules import Action, Changes, Held, Keeping, Opening, State, Why, reconcile, tended
 from console.live.changes import publish
 from console.platform.declared import declaration
 
@@ -28,10 +28,8 @@ def settle(report: Report, now: datetime) -> Changes | None:
     with transaction.atomic():
         if not _locked(wait=False):
             return None
-        held = {
-            row.key: row
-            for row in Incident.objects.unresolved().filter(origin=Origin.CONSOLE).select_for_update().order_by("pk")
-        }
+        rows = list(Incident.objects.unresolved().select_for_update().order_by("pk"))
+        held = {row.key: row for row in rows if row.origin == Origin.CONSOLE}
         memory = {row.key: row.signal() for row in SignalRow.objects.all()}
         windows = [row.window() for row in Maintenance.objects.current(now)]
         changes = reconcile(report, memory, {key: _held(row) for key, row in held.items()}, windows, now)
@@ -43,6 +41,9 @@ def settle(report: Report, now: datetime) -> Changes | None:
             why = f"It is part of INC-{part_of.pk} now." if part_of else ending.why
             close_incident(held[ending.key], why, now, part_of=part_of)
         altered = [_keep(held[one.key], one, now) for one in changes.kept]
+        outside = [row for row in rows if row.origin == Origin.OUTSIDE]
+        aged = [(row, tended(_held(row), windows, now)) for row in outside]
+        altered += [_keep(row, one, now) for row, one in aged if one]
         if told or changes.ended or any(altered):
             publish("incidents")
     return changes

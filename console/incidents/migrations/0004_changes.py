@@ -6,29 +6,53 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('incidents', '0003_hooks_and_dead_man'),
-        ('operations', '0001_initial'),
+        ("incidents", "0003_hooks_and_dead_man"),
+        ("operations", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='ChangeNotice',
+            name="ChangeNotice",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('phase', models.CharField(choices=[('started', 'Started'), ('finished', 'Finished')], max_length=10)),
-                ('pager', models.CharField(max_length=100)),
-                ('state', models.CharField(choices=[('queued', 'Queued'), ('delivered', 'Delivered'), ('failed', 'Failed'), ('superseded', 'Superseded')], default='queued', max_length=10)),
-                ('attempts', models.PositiveIntegerField(default=0)),
-                ('next_attempt_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('created_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
-                ('text', models.TextField(blank=True, default='')),
-                ('operation', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='operations.operation')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("phase", models.CharField(choices=[("started", "Started"), ("finished", "Finished")], max_length=10)),
+                ("pager", models.CharField(max_length=100)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Queued"),
+                            ("delivered", "Delivered"),
+                            ("failed", "Failed"),
+                            ("superseded", "Superseded"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("attempts", models.PositiveIntegerField(default=0)),
+                ("next_attempt_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("created_at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("text", models.TextField(blank=True, default="")),
+                (
+                    "operation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="+", to="operations.operation"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(models.F('next_attempt_at'), condition=models.Q(('state', 'queued')), name='change_due')],
-                'constraints': [models.UniqueConstraint(models.F('operation'), models.F('phase'), models.F('pager'), name='change_told_once')],
+                "indexes": [
+                    models.Index(
+                        models.F("next_attempt_at"), condition=models.Q(("state", "queued")), name="change_due"
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        models.F("operation"), models.F("phase"), models.F("pager"), name="change_told_once"
+                    )
+                ],
             },
         ),
     ]
