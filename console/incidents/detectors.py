@@ -26,6 +26,8 @@ DETECTORS: dict[str, str] = {
     "operation-overdue": "Nobody works on an operation",
     "replication-broken": "A DMS task does not replicate",
     "table-late": "Tables are late",
+    "cutoff-at-risk": "A cutoff will be missed",
+    "heartbeat-writer-down": "Heartbeats are not written at a source",
     "pool-starved": "A pool starves its tasks",
     "datastore-down": "A datastore is not available",
     "datastore-not-redundant": "A datastore has no standby",

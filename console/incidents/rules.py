@@ -256,11 +256,13 @@ def reconcile(
             unseen = finding is None and report.hides(key)
             kept.append(_kept(incident, finding, None if unseen and not parts else parts, windows, now))
     for key, finding in folded.roots.items():
-        if key in held or (now - signals[key].since).total_seconds() < finding.after_s:
-            continue
-        if any(one in found or (one in held and one not in over) for one in finding.masked_by):
-            continue
         parts = folded.children.get(key, ())
+        # A cause opens when its patience has ended, or that of what follows from it, or when it takes over what is open.
+        if key in held or not any(one.key in held or _due(one, signals, now) for one in (finding, *parts)):
+            continue
+        masked = any(one in found or (one in held and one not in over) for one in finding.masked_by)
+        if masked and not any(part.key in held for part in parts):
+            continue
         quiet = _quiet(finding.target, finding.own, windows, now)
         severity = worst([finding.severity, *(part.severity for part in parts)])
         opened.append(Opening(finding, severity, parts, None if quiet else Why.OPENED, quiet.id if quiet else None))
@@ -286,6 +288,11 @@ def _settled(
         if ends == over or not any(key in folded.children for key in ends):
             return folded, ends
         over = ends
+
+
+def _due(finding: Finding, signals: Mapping[str, Signal], now: datetime) -> bool:
+    """Whether it has lasted as long as it must before anybody is told."""
+    return (now - signals[finding.key].since).total_seconds() >= finding.after_s
 
 
 def _unique(findings: Iterable[Finding]) -> dict[str, Finding]:

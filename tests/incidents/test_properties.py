@@ -18,13 +18,19 @@ from console.incidents.store import settle
 from tests.incidents.made import MIRA, T0, after, finding, report
 
 KEYS = ("fleets.a:x", "fleets.b:y", "freshness.c:z", "console.blind:aws")
+PATIENCE_S = {"fleets.a:x": 60.0, "fleets.b:y": 30.0, "freshness.c:z": 15.0}
 CAUSES = {"fleets.b:y": ("fleets.a:x",), "freshness.c:z": ("fleets.b:y",)}
 
 
 def made(key: str, severity: Severity) -> Finding:
     section = key.partition(".")[0]
     return finding(
-        key, severity=severity, target=f"{section}/{key}", causes=CAUSES.get(key, ()), own=section == "console"
+        key,
+        severity=severity,
+        target=f"{section}/{key}",
+        causes=CAUSES.get(key, ()),
+        own=section == "console",
+        after_s=PATIENCE_S.get(key, 0.0),
     )
 
 
@@ -45,7 +51,7 @@ class Undone(Exception):
 
 @pytest.mark.django_db
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )
 @given(steps)
 def test_the_promises(found: list[tuple[int, tuple[object, ...]]]) -> None:
@@ -99,6 +105,8 @@ def _over_only_by_evidence(before: dict[int, str], told: Report) -> None:
     for incident in Incident.objects.filter(state="resolved"):
         if before.get(incident.pk, "resolved") != "resolved":
             assert incident.part_of or not told.hides(incident.key), f"{incident} ended without being seen"
+            found = incident.key in {one.key for one in told.findings}
+            assert incident.part_of or not found, f"{incident} ended while it is there, and is part of nothing"
 
 
 def _again_changes_nothing(told: Report, now: datetime) -> None:

@@ -164,6 +164,22 @@ def test_what_follows_from_a_cause_is_part_of_it() -> None:
     assert (one.finding.key, len(one.children)) == (TASK.key, 500)
 
 
+def test_a_cause_does_not_keep_what_follows_from_it_waiting() -> None:
+    slow = replace(TASK, after_s=600)
+    first = look(report(slow, TABLES[0]))
+    assert [(one.finding.key, len(one.children)) for one in first.opened] == [(TASK.key, 1)]
+    assert not look(report(slow)).opened
+
+
+def test_an_open_incident_is_never_lost_to_a_cause_that_is_still_waited_for() -> None:
+    slow, table = replace(TASK, after_s=600), replace(TABLES[0], after_s=60)
+    held = Held(table.key, State.OPEN, table.severity, table.target, T0, paged_at=T0)
+    flapped = Signal(table.key, False, after(95), after(95), (T0, after(95)))
+    changes = look(report(slow, table), held, flapped, at=100)
+    assert [one.into for one in changes.ended] == [TASK.key]
+    assert [one.finding.key for one in changes.opened] == [TASK.key]
+
+
 def test_a_cause_that_comes_later_takes_the_incident_over() -> None:
     table = TABLES[0]
     held = Held(table.key, State.OPEN, table.severity, table.target, T0, paged_at=T0)

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from console.fleets.models import GroupSnapshot, QueueSnapshot, Watch, Worker
-from console.freshness.models import TableSnapshot
+from console.freshness.models import CutoffRow, TableSnapshot
 from console.incidents.detectors import DETECTORS
 from console.incidents.findings import Finding, Severity
 from console.incidents.models import Incident
@@ -113,6 +113,58 @@ def test_late_tables_of_one_task_are_one_finding_with_the_tables_as_impact(now: 
     changes = detect(now)
     assert changes is not None
     assert len(changes.opened) == 1
+
+
+def followed(now: datetime, **other: object) -> TableSnapshot:
+    """One table with a proven watermark, otherwise well."""
+    row = TableSnapshot.objects.first()
+    assert row is not None
+    told = {"followed": True, "nine": "FRESH", "word": "fresh", "status": "healthy", "row_at": now, "speed": 1.0}
+    TableSnapshot.objects.filter(pk=row.pk).update(**(told | other))
+    row.refresh_from_db()
+    return row
+
+
+def test_a_cutoff_that_will_be_missed_is_told_within_the_runway_and_one_that_will_be_met_is_not(now: datetime) -> None:
+    whole(now)
+    row = followed(now, row_at=now - timedelta(minutes=30), speed=0.5)
+    cutoff = CutoffRow.objects.create(
+        table=row.name,
+        at=now - timedelta(minutes=5),
+        deadline=now + timedelta(minutes=20),
+        origin="calendar",
+        dag_id="revenue",
+    )
+    one = found(now)[f"freshness.cutoff:{row.task}"]
+    assert one.severity is Severity.ERROR
+    assert "at risk" in one.title
+    assert one.impact == (row.name, "DAG revenue")
+    CutoffRow.objects.update(deadline=now - timedelta(minutes=1))
+    assert found(now)[f"freshness.cutoff:{row.task}"].severity is Severity.CRITICAL
+    CutoffRow.objects.update(deadline=now + timedelta(hours=2))
+    assert not any(key.startswith("freshness.") for key in found(now)), "there is time left"
+    CutoffRow.objects.update(deadline=cutoff.deadline)
+    followed(now, row_at=now - timedelta(minutes=10), speed=1.0)
+    assert not any(key.startswith("freshness.") for key in found(now)), "it arrives in time"
+    followed(now, nine="UNKNOWN", word="unknown", status="unknown", row_at=None)
+    assert f"freshness.cutoff:{row.task}" in report(now).unseen
+
+
+def test_a_table_that_stands_still_is_its_task_and_one_that_catches_up_is_nobodys_to_know(now: datetime) -> None:
+    whole(now)
+    row = followed(now, nine="STALLED", word="stalled", status="failing", severity=3, lag_s=200.0)
+    assert found(now)[f"freshness.task:{row.task}"].detector == "replication-broken"
+    followed(now, nine="CATCHING_UP", word="catching up", status="degraded", severity=2, lag_s=200.0)
+    assert found(now) == {}
+    assert not report(now).unseen
+
+
+def test_heartbeats_that_are_not_written_are_no_late_table(now: datetime) -> None:
+    whole(now)
+    row = followed(now, nine="WRITER_DOWN", word="writer down", status="unknown", severity=1)
+    told = found(now)
+    assert set(told) == {f"freshness.writer:{row.source}"}
+    assert told[f"freshness.writer:{row.source}"].detector == "heartbeat-writer-down"
 
 
 def _values(row: TableSnapshot) -> dict[str, object]:
