@@ -257,7 +257,7 @@ def reconcile(
             kept.append(_kept(incident, finding, None if unseen and not parts else parts, windows, now))
     for key, finding in folded.roots.items():
         parts = folded.children.get(key, ())
-        # A cause opens when its patience has ended, or that of what follows from it, or when it takes over what is open.
+        # A cause opens when its patience ends, or that of what follows from it, or when it takes over what is open.
         if key in held or not any(one.key in held or _due(one, signals, now) for one in (finding, *parts)):
             continue
         masked = any(one in found or (one in held and one not in over) for one in finding.masked_by)
