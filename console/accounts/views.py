@@ -34,6 +34,11 @@ class SignIn(LoginView):
     authentication_form = SignInForm
     redirect_authenticated_user = True
 
+    def get_template_names(self) -> list[str]:
+        """Whoever comes by the link in a page is on a phone, perhaps on a bad network: a page of a few kB for them."""
+        paged = self.get_redirect_url().startswith("/i/")
+        return ["accounts/login_brief.html"] if paged else [self.template_name]
+
     def form_valid(self, form: AuthenticationForm) -> HttpResponse:
         response = super().form_valid(form)
         user = form.get_user()

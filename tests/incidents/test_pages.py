@@ -139,16 +139,26 @@ def test_the_short_link_is_light(operator: Client) -> None:
     pk = Incident.objects.get().pk
     for number in range(60):
         actions.add_note(pk, f"note {number} " + "words " * 60, by=MIRA, now=timezone.now())
-    html = operator.get(f"/i/{pk}").content
-    files = re.findall(rb'(?:href|src)="/static/([^"]+?)"', html)
-    assert files
-    # The page itself may go uncompressed: no proxy is promised in front.
-    total = len(html)
-    for name in {file.decode() for file in files}:
-        plain = re.sub(r"\.[0-9a-f]{12}(?=\.)", "", name)
-        total += len(gzip.compress((STATIC / plain).read_bytes()))
-    assert total < 60_000, total
+    assert weight(operator.get(f"/i/{pk}").content) < 60_000
+
+
+def weight(html: bytes) -> int:
+    """The page, which may go uncompressed (no proxy is promised in front), and all that it names."""
     assert b"tabler" not in html
+    files = {file.decode() for file in re.findall(rb'(?:href|src)="/static/([^"]+?)"', html)}
+    assert files
+    plain = [re.sub(r"\.[0-9a-f]{12}(?=\.)", "", name) for name in files]
+    return len(html) + sum(len(gzip.compress((STATIC / name).read_bytes())) for name in plain)
+
+
+def test_so_is_the_sign_in_before_it_also_when_it_fails(client: Client) -> None:
+    assert weight(client.get("/accounts/login/?next=/i/7").content) < 15_000
+    wrong = client.post("/accounts/login/", {"username": "nobody", "password": "nothing", "next": "/i/7"})
+    assert wrong.status_code == 422
+    assert weight(wrong.content) < 15_000
+    assert b'role="alert"' in wrong.content
+    assert b'value="/i/7"' in wrong.content
+    assert b"tabler" in client.get("/accounts/login/?next=https://elsewhere.example/i/7").content
 
 
 def test_acknowledge_snooze_resolve_and_note_by_plain_forms(operator: Client, incident: Incident) -> None:
