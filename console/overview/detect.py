@@ -43,6 +43,8 @@ BEHIND = 5
 BEHIND_LEAST_S = 30.0
 WATCH_S = 30.0
 """So long without a note from the watcher, nobody listens to the workers' heartbeats."""
+NEVER_S = 60.0
+"""What has never been read is given so long: the console has only just begun."""
 DAMAGE = {"airflow": Severity.CRITICAL, "broker": Severity.CRITICAL}
 
 
@@ -111,7 +113,7 @@ def _blind(one: Blind, sights: Mapping[str, Sight]) -> Finding:
         facts=tuple(Fact(sight.title, sight.reason, "unknown") for sight in hidden[:12]),
         recommended=Recommended(one.remedy or "Look at what is watched.", SITES, "Look at what is watched"),
         causes=("console.behind", "console.blind:all"),
-        after_s=10.0,
+        after_s=10.0 if one.since else NEVER_S,
         own=True,
     )
 

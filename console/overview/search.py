@@ -1,4 +1,5 @@
-"""What `/` finds: queues, workers, tables, pools, datastores, DAGs at work, operations and pages, by their names.
+"""What `/` finds: queues, workers, tables, pools, datastores, DAGs at work, operations, incidents and pages, by
+their names.
 
 One query, however large the platform is. A hit is a name and where it is, never a state: that is on its own page, with
 its age.
@@ -19,6 +20,7 @@ from console.datastores.models import Datastore
 from console.fleets.figures import fleet_url, worker_url
 from console.fleets.models import QueueSnapshot, RunningTask, Worker
 from console.freshness.models import TableSnapshot
+from console.incidents.models import Incident
 from console.lib.templatetags.qd_nav import ENTRIES
 from console.operations.models import Operation
 from console.pools.models import PoolSnapshot
@@ -32,7 +34,7 @@ WORDS = 5
 class Hit:
     """Something that was found. `about` tells it from others of its name."""
 
-    kind: str  # page, queue, worker, table, pool, datastore, DAG, operation
+    kind: str  # page, queue, worker, table, pool, datastore, DAG, operation, incident
     name: str
     about: str
     url: str
@@ -123,6 +125,15 @@ KINDS = (
         Cast("pk", CharField()),
         lambda _, pk: f"/operations/{pk}/",
     ),
+    Kind(
+        "incident",
+        "urgent",
+        Incident.objects.all,
+        "title",
+        Concat(Value("INC-"), Cast("pk", CharField()), Value(" "), "target", output_field=TextField()),
+        Cast("pk", CharField()),
+        lambda _, pk: f"/incidents/{pk}/",
+    ),
 )
 _BY_NAME = {kind.name: kind for kind in KINDS}
 
@@ -162,7 +173,7 @@ def _looked_up(kind: Kind, text: str, words: list[str]) -> QuerySet[Any]:
     for word in words:
         rows = rows.filter(Q(hit__icontains=word) | Q(told__icontains=word))
     nearness = Case(When(hit__iexact=text, then=Value(0)), When(hit__istartswith=text, then=Value(1)), default=Value(2))
-    order = ("-pk",) if kind.name == "operation" else ("near", Length("hit"), "hit")
+    order = ("-pk",) if kind.name in ("operation", "incident") else ("near", Length("hit"), "hit")
     columns = rows.annotate(near=nearness).order_by(*order).values_list("hit", "kind_of", "told", "place", "near")
     found: QuerySet[Any] = columns[: OF_A_KIND + 1]
     return found

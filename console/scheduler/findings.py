@@ -24,7 +24,7 @@ UNASKED = frozenset({Takeover.Kind.AUTOMATIC, Takeover.Kind.OBSERVED})
 
 _RULES = {
     # the verdict's rule: key, detector, severity, patience
-    "none_runs": (DOWN, "scheduler-down", Severity.CRITICAL, 5.0),
+    "none_runs": (DOWN, "scheduler-down", Severity.CRITICAL, 20.0),
     "lost": (DOWN, "scheduler-down", Severity.CRITICAL, 0.0),
     "database": ("scheduler.database", "airflow-database", Severity.CRITICAL, 10.0),
     "late": ("scheduler.late", "scheduler-late", Severity.WARNING, 60.0),

@@ -12,10 +12,13 @@ from pytest_django import DjangoAssertNumQueries
 from console.accounts.roles import Role
 from console.fleets.models import QueueSnapshot, RunningTask, Worker
 from console.freshness.models import TableSnapshot
+from console.incidents.models import Incident
+from console.incidents.store import settle
 from console.operations.models import Operation
 from console.overview.search import OF_A_KIND, Hit, search
 from console.pools.models import PoolSnapshot
 from tests.api.asking import user_of
+from tests.incidents.made import finding, report
 from tests.overview.made import whole
 
 pytestmark = pytest.mark.django_db
@@ -72,6 +75,13 @@ def test_every_word_has_to_fit_somewhere(platform: datetime) -> None:
     words = f"cpu {worker.node[-12:]} {worker.zone[:4]}"
     assert kinds(words) == {"worker": [worker.node]}
     assert kinds(f"{words} nonsense") == {}
+
+
+def test_an_incident_is_found_by_its_number_and_by_what_it_is_about(platform: datetime, now: datetime) -> None:
+    settle(report(finding()), now)
+    incident = Incident.objects.get()
+    for text in (f"INC-{incident.pk}", "starves cpu"):
+        assert f"/incidents/{incident.pk}/" in [hit.url for hit in search(text).hits]
 
 
 def test_an_operation_is_found_by_its_number(platform: datetime) -> None:
