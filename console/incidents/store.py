@@ -169,11 +169,11 @@ _KEPT = (
     "snoozed_until", "acknowledged_at", "acknowledged_by",
 )  # fmt: skip
 _WORDS = {
-    Why.OPENED: "Somebody is told.",
-    Why.RAISED: "Told again, since it is worse.",
-    Why.WOKE: "Told again, since the snooze has ended.",
-    Why.QUIET_ENDED: "Told now that the maintenance window has ended.",
-    Why.REPEATED: "Told again, since nobody has acknowledged it.",
+    Why.OPENED: "A page is on its way.",
+    Why.RAISED: "A page is on its way again, since it is worse.",
+    Why.WOKE: "A page is on its way again, since the snooze has ended.",
+    Why.QUIET_ENDED: "A page is on its way, now that the maintenance window has ended.",
+    Why.REPEATED: "A page is on its way again, since nobody has acknowledged it.",
 }
 
 
