@@ -151,6 +151,7 @@ def settings(site: Site) -> dict[str, str]:
         "usage_data_collection": {"enabled": "False"},
         "metrics": {"statsd_on": "False"},
         "triggerer": {"capacity": "200"},
+        "quarterdeck": {"environment": "development", "local_folder": str(home.root / "files")},
         "celery_result_backend_transport_options": {},
     }
     return {
@@ -170,12 +171,19 @@ def env(site: Site, host: str) -> dict[str, str]:
         "PLATFORM_HOST": host,
         "SOURCE_URL": site.database_url("shop", "shop"),
         "BILLING_URL": site.database_url("billing", "billing"),
-        "PLATFORM_FILES": str(site.home.root / "files"),
+        "WAREHOUSE_URL": site.database_url("loader", "warehouse", warehouse=True),
+        "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(_mail(site)),
         "AWS_ENDPOINT_URL": site.aws_url,
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",
         "AWS_DEFAULT_REGION": REGION,
     }
+
+
+def _mail(site: Site) -> dict[str, Any]:
+    """Airflow's connection to the sandbox's post office."""
+    extra = {"from_email": "airflow@sandbox.example", "disable_ssl": True, "disable_tls": True}
+    return {"conn_type": "smtp", "host": "127.0.0.1", "port": site.ports.mail, "extra": extra}
 
 
 def program(home: Home) -> str:
@@ -249,7 +257,7 @@ def worker(site: Site, instance: str, queue: str, concurrency: int) -> Spec:
 def prepare(site: Site) -> None:
     """What Airflow reads at its start: the password of its one user, the folders."""
     write_private(site.home.airflow / "passwords.json", json.dumps({AIRFLOW_USER: site.secrets.airflow_password}))
-    (site.home.root / "files").mkdir(exist_ok=True)
+    (site.home.root / "files").mkdir(mode=0o700, exist_ok=True)
     (site.home.root / "agent").mkdir(exist_ok=True)
     link = site.home.root / "agent" / "console"
     link.unlink(missing_ok=True)
@@ -298,6 +306,19 @@ class Api:
                 raise SandboxError(f"Airflow answered {answer.status} to {method} {path}: {answer.body[:300]!r}")
             return answer.json() if answer.body else None
         raise AssertionError("unreachable")
+
+    async def connect_console(self) -> None:
+        """Tell Airflow of the console: its address and a viewer's token, which the freshness sensor asks with."""
+        connection = {
+            "connection_id": "quarterdeck_default",
+            "conn_type": "quarterdeck",
+            "host": self.site.console_url,
+            "password": (self.site.home.tokens / "viewer").read_text().strip(),
+        }
+        try:
+            await self.call("PATCH", "/connections/quarterdeck_default", connection)
+        except SandboxError:  # it is not there yet
+            await self.call("POST", "/connections", connection)
 
     async def wait_for_dags(self, wanted: int, within_s: float) -> None:
         """Until the DAG processor has read every DAG and a scheduler is alive."""

@@ -58,6 +58,11 @@ class Home:
         return self.root / "pages.jsonl"
 
     @property
+    def mail(self) -> Path:
+        """Mails that Airflow's tasks sent, a file each."""
+        return self.root / "mail"
+
+    @property
     def faults(self) -> Path:
         return self.root / "faults.json"
 

@@ -13,7 +13,7 @@ from console.sandbox.home import Home, SandboxError, read_json, write_private
 FIRST, LAST = 20_000, 29_999
 """Below the range from which Linux picks ports for outgoing connections: those would take ours between starts."""
 
-NAMES = ("postgres", "warehouse", "redis", "broker", "airflow", "aws", "pager")
+NAMES = ("postgres", "warehouse", "redis", "broker", "airflow", "aws", "pager", "mail")
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Ports:
     airflow: int
     aws: int
     pager: int
+    mail: int
 
 
 def is_free(port: int) -> bool:

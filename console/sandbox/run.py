@@ -125,6 +125,11 @@ class Start:
 
         await self.supervisor.run(self.python("pager", "-I", script, str(ports.pager), pages, ready=ready))
 
+    async def mail(self) -> None:
+        script = str(Path(__file__).with_name("mail.py"))
+        ports, folder = self.site.ports, str(self.site.home.mail)
+        await self.supervisor.run(self.python("mail", "-I", script, str(ports.mail), folder))
+
     async def replication(self, *needs: asyncio.Task[None]) -> None:
         await _all(needs)
         site = self.site
@@ -192,6 +197,10 @@ class Start:
         await asyncio.gather(*(process.wait_ready() for process in started))
         self.say(f"Console: {self.site.console_url}")
 
+    async def connect_console(self, *needs: asyncio.Task[None]) -> None:
+        await _all(needs)
+        await airflow.Api(self.site).connect_console()
+
     async def everything(self, with_console: bool) -> None:
         """All steps; the first that fails ends the start."""
         async with asyncio.TaskGroup() as group:
@@ -204,12 +213,14 @@ class Start:
             redis, broker = step(self.redis("redis")), step(self.redis("broker"))
             aws = step(self.aws())
             step(self.pager())
+            step(self.mail())
             step(self.replication(database, warehouse, aws))
             migrated = step(self.airflow_database(installed, database))
-            step(self.airflow_servers(migrated, broker))
+            airflow_up = step(self.airflow_servers(migrated, broker))
             step(self.workers(migrated, broker, aws))
             if with_console:
-                step(self.console(database, redis))
+                console_up = step(self.console(database, redis))
+                step(self.connect_console(airflow_up, console_up))
 
 
 async def _all(needs: tuple[asyncio.Task[None], ...]) -> None:

@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 TOKEN = "qd_only-for-tests"
+MOST_ITEMS = 1000
 
 
 class FakeConsole:
@@ -17,7 +18,7 @@ class FakeConsole:
     def __init__(self) -> None:
         self.verdicts: dict[str, str] = {}
         self.untracked: set[str] = set()
-        self.names_fields = True
+        self.names_tables = True
         self.fail: int | None = None
         self.retry_after_s: float | None = None
         self.requests: list[tuple[float, int]] = []  # when (monotonic), how many items
@@ -69,10 +70,12 @@ class FakeConsole:
             return 401, {"detail": "Sign in, or send a token."}
         if self.fail:
             return self.fail, {"detail": "not now"}
-        unknown = [n for n, item in enumerate(body["items"]) if item["table"] in self.untracked]
+        if not 1 <= len(body["items"]) <= MOST_ITEMS:
+            return 422, {"detail": "The request is not valid.", "errors": {"items": ["too many"]}}
+        unknown = [item["table"] for item in body["items"] if item["table"] in self.untracked]
         if unknown:
-            fields = {f"items.{n}.table": ["is not tracked"] for n in unknown} if self.names_fields else {}
-            return 404, {"detail": "Not every table is tracked.", "errors": fields}
+            tables = {"tables": {name: [] for name in unknown[:20]}} if self.names_tables else {}
+            return 404, {"detail": f"No table is called {unknown[0]}: it is not tracked.", **tables}
         return 200, {"generation": 7, "items": [self.item(item) for item in body["items"]]}
 
     def item(self, item: dict[str, str]) -> dict[str, Any]:

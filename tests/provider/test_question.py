@@ -94,6 +94,15 @@ def test_a_refusal_names_what_the_console_named() -> None:
     with pytest.raises(Refused, match=r"Not tracked\. items\.1\.table: is not tracked") as caught:
         read(404, {}, body, [ORDERS, LINES])
     assert caught.value.items == (1,)
+    with pytest.raises(Refused) as caught:
+        read(404, {}, {"detail": "no", "tables": {"app.public.lines": ["app.public.line"]}}, [ORDERS, LINES])
+    assert caught.value.items == (1,)
+
+
+def test_a_transaction_that_holds_it_up_is_named_with_its_user() -> None:
+    holder = {"kind": "transaction", "id": "4711", "user": "batch", "since": "2026-11-21T22:00:00+00:00", "task": "t1"}
+    found = list(answers("pending", limiting=holder))
+    assert "held up by transaction 4711 (user batch, since 2026-11-21T22:00:00+00:00)" in found[0].sentence
 
 
 def test_done_only_where_every_table_is_complete() -> None:

@@ -25,7 +25,7 @@ def home(tmp_path: Path) -> Home:
 
 @pytest.fixture
 def site(home: Home) -> Site:
-    ports = Ports(web=8000, postgres=1, warehouse=2, redis=3, broker=4, airflow=5, aws=6, pager=7)
+    ports = Ports(web=8000, postgres=1, warehouse=2, redis=3, broker=4, airflow=5, aws=6, pager=7, mail=8)
     return Site(home, ports, load_secrets(home))
 
 

@@ -20,38 +20,33 @@ def partner_files():
     @task
     def deliveries(run_id=None):
         """The partners upload: a file each, the last one after some minutes."""
-        import os
-        import re
         import time
-        from pathlib import Path
 
-        folder = Path(os.environ["PLATFORM_FILES"]) / "partners" / re.sub(r"\W+", "-", run_id)
-        folder.mkdir(parents=True, exist_ok=True)
+        from quarterdeck_airflow.files.keys import segment
+        from quarterdeck_airflow.hooks.s3 import S3Hook
+
         for partner in PARTNERS:
             time.sleep(LAST_AFTER_S / len(PARTNERS))
-            (folder / f"{partner}.part").write_text(f"{partner}\n")
-            (folder / f"{partner}.part").rename(folder / f"{partner}.csv")
+            S3Hook().put(f"partners/{segment(run_id)}/{partner}.csv", f"{partner}\n".encode())
 
     @task.sensor(poke_interval=10, timeout=900, mode="poke")
     def arrived(partner, run_id=None):
-        """Whether the partner's file is there."""
-        import os
-        import re
-        from pathlib import Path
+        """Whether the partner's file is there: a file has its name only when it is whole."""
+        from quarterdeck_airflow.files.keys import segment
+        from quarterdeck_airflow.hooks.s3 import S3Hook
 
-        path = Path(os.environ["PLATFORM_FILES"]) / "partners" / re.sub(r"\W+", "-", run_id) / f"{partner}.csv"
-        return PokeReturnValue(is_done=path.exists(), xcom_value=str(path))
+        key = f"partners/{segment(run_id)}/{partner}.csv"
+        return PokeReturnValue(is_done=S3Hook().exists(key), xcom_value=key)
 
     @task(trigger_rule="all_done")
-    def read_all(paths):
+    def read_all(keys):
         """Read and remove the files."""
-        from pathlib import Path
+        from quarterdeck_airflow.hooks.s3 import S3Hook
 
-        lines = 0
-        for path in map(Path, paths):
-            if path.exists():
-                lines += len(path.read_text().splitlines())
-                path.unlink()
+        files, lines = S3Hook(), 0
+        for key in filter(files.exists, keys):
+            lines += len(files.read(key).splitlines())
+            files.delete(key)
         return lines
 
     deliveries()

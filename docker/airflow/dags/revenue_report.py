@@ -15,20 +15,16 @@ from airflow.sdk import dag, task
 )
 def revenue_report():
     @task(queue="io")
-    def extract(run_id=None):
-        """Write the newest orders' lines to a CSV file. Returns its path."""
+    def extract():
+        """Write the newest orders' lines to a CSV file and hand it over. Returns the hand-off's reference."""
         import csv
-        import os
-        import re
+        import tempfile
         import time
-        from pathlib import Path
 
+        from quarterdeck_airflow import handoff
         from shop_source import transaction
 
-        folder = Path(os.environ["PLATFORM_FILES"]) / "revenue_report"
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / (re.sub(r"\W+", "-", run_id) + ".csv")
-        with path.open("w", newline="") as file:
+        with tempfile.NamedTemporaryFile("w", newline="", suffix=".csv") as file:
             writer = csv.writer(file)
             for page in range(10):
                 with transaction() as cursor:
@@ -38,33 +34,37 @@ def revenue_report():
                     )
                     writer.writerows(cursor.fetchall())
                 time.sleep(2)  # a slow link: most of the time such a task waits
-        return str(path)
+            file.flush()
+            return handoff.put(file.name, "lines.csv", expires_in=timedelta(hours=6))
 
     @task(queue="cpu")
-    def aggregate(path):
+    def aggregate(lines):
         """Revenue per article from the file, and how sure one can be of it (a bootstrap)."""
         import csv
         import random
         import time
 
-        with open(path, newline="") as file:
-            amounts = [int(quantity) * int(price) for _, _, quantity, price in csv.reader(file)]
+        from quarterdeck_airflow import handoff
+
+        rows = csv.reader(handoff.read(lines).decode().splitlines())
+        amounts = [int(quantity) * int(price) for _, _, quantity, price in rows]
         totals = []
         for _ in range(60):
             totals.append(sum(random.choices(amounts, k=len(amounts))) if amounts else 0)
             time.sleep(0.5)
         totals.sort()
-        return {"path": path, "lines": len(amounts), "low": totals[2], "high": totals[-3]}
+        return {"lines": len(amounts), "low": totals[2], "high": totals[-3]}
 
     @task(queue="default")
-    def publish(report):
-        """Hand the result on and remove the file."""
-        import os
+    def publish(report, lines):
+        """Hand the result on and drop the file: nobody needs it any more."""
+        from quarterdeck_airflow import handoff
 
-        os.unlink(report["path"])
+        handoff.drop(lines)
         return f"{report['lines']} lines: {report['low'] / 100:.2f} to {report['high'] / 100:.2f}"
 
-    publish(aggregate(extract()))
+    lines = extract()
+    publish(aggregate(lines), lines)
 
 
 revenue_report()

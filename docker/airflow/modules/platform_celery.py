@@ -38,6 +38,8 @@ NEEDED_BY_TASKS = (
     "airflow.providers.standard.sensors.time_delta",
     "platform_host",
     "psycopg2.extras",
+    "quarterdeck_airflow.handoff",
+    "quarterdeck_airflow.hooks.s3",
     "shop_source",
 )
 

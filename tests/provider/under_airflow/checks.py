@@ -25,7 +25,10 @@ from airflow.providers.common.compat.sdk import (  # noqa: E402
     AirflowSkipException,
     TaskDeferred,
 )
+from quarterdeck_airflow import handoff  # noqa: E402
+from quarterdeck_airflow.files.choice import NoStore  # noqa: E402
 from quarterdeck_airflow.hooks.quarterdeck import QuarterdeckHook  # noqa: E402
+from quarterdeck_airflow.hooks.s3 import S3Hook  # noqa: E402
 from quarterdeck_airflow.sensors.freshness import FreshnessSensor  # noqa: E402
 from quarterdeck_airflow.triggers import freshness as triggers  # noqa: E402
 from quarterdeck_airflow.triggers.freshness import FreshnessTrigger  # noqa: E402
@@ -207,6 +210,60 @@ class TheTrigger(WithConsole):
         assert asyncio.run(one()) is not asyncio.run(one())
 
 
+class TheFiles(unittest.TestCase):
+    def setUp(self) -> None:
+        self.folder = tempfile.mkdtemp(prefix="qd-files-")
+
+    def configure(self, **values: str) -> S3Hook:
+        """The section [quarterdeck] and the connection, by the environment as Airflow reads it."""
+        environ = {f"AIRFLOW__QUARTERDECK__{name.upper()}": value for name, value in values.items() if name != "conn"}
+        if "conn" in values:
+            environ["AIRFLOW_CONN_QUARTERDECK_FILES"] = values["conn"]
+        patch = mock.patch.dict(os.environ, environ)
+        patch.start()
+        self.addCleanup(patch.stop)
+        return S3Hook()
+
+    def test_without_a_connection_it_is_the_local_twin(self) -> None:
+        hook = self.configure(environment="development", local_folder=self.folder)
+        hook.put("a/b", b"1")
+        assert hook.read("a/b") == b"1"
+        assert [info.key for info in hook.list()] == ["a/b"]
+        assert os.path.exists(f"{self.folder}/quarterdeck_files/a/b")
+        assert "on this machine" in hook.test_connection()[1]
+        with self.assertRaisesRegex(NoStore, "has no local twin"):
+            hook.get_conn()
+
+    def test_production_refuses_the_twin(self) -> None:
+        with self.assertRaisesRegex(NoStore, "in production"):
+            self.configure(local_folder=self.folder).put("a", b"1")
+
+    def test_with_a_connection_it_is_s3(self) -> None:
+        connection = {
+            "conn_type": "quarterdeck_s3", "schema": "bucket", "login": "key", "password": "very-secret",
+            "extra": {"endpoint_url": "http://127.0.0.1:9", "region_name": "eu-north-1"},
+        }  # fmt: skip
+        hook = self.configure(environment="development", local_folder=self.folder, conn=json.dumps(connection))
+        link = hook.link("a/b", timedelta(minutes=5))
+        assert link.startswith("http://127.0.0.1:9/bucket/a/b?"), link
+        assert "very-secret" not in link
+        good, text = hook.test_connection()
+        assert not good
+        assert "can't be reached" in text
+        assert os.listdir(self.folder) == []
+
+    def test_a_hand_off_is_by_the_running_task(self) -> None:
+        self.configure(environment="development", local_folder=self.folder)
+        ti = mock.Mock(dag_id="dag", run_id="manual__1", task_id="write", map_index=-1)
+        where = "airflow.providers.common.compat.sdk.get_current_context"
+        with mock.patch(where, return_value={"ti": ti}):
+            reference = handoff.put(b"1,2", "orders.csv")
+            json.dumps(reference)
+        reader = mock.Mock(dag_id="dag", run_id="manual__1", task_id="mail", map_index=-1)
+        with mock.patch(where, return_value={"ti": reader}):
+            assert handoff.read("write", "orders.csv") == handoff.read(reference) == b"1,2"
+
+
 class TheProvider(WithConsole):
     def test_airflow_finds_it_and_its_connection_types(self) -> None:
         found = [
@@ -218,6 +275,7 @@ class TheProvider(WithConsole):
         manager = ProvidersManager()
         assert "quarterdeck-airflow-provider" in manager.providers
         assert manager.hooks["quarterdeck"].hook_name == "Quarterdeck"
+        assert manager.hooks["quarterdeck_s3"].hook_name == "Quarterdeck files (S3)"
         assert "API token" in json.dumps(manager.field_behaviours["quarterdeck"])
 
     def test_the_connections_test_button_tells_the_truth(self) -> None:

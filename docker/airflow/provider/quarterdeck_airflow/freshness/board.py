@@ -1,8 +1,9 @@
 """One board per event loop and connection: what every waiting trigger asks, sent as one request per interval.
 
 Invariants:
-- Two requests begin at least `interval_s` apart, however many wait. (Only a refused batch is asked in parts at once, to
-  find the question that spoils it; that question then leaves the board for good.)
+- Two requests begin at least `interval_s` apart, however many wait: more questions than one request may hold take
+  turns, those who have waited longest first. (Only a refused batch is asked in parts at once, to find the question that
+  spoils it; that question then leaves the board for good.)
 - A console that is away loses nobody: those who wait go on waiting, the board asks ever less often, each board at its
   own moments.
 """
@@ -28,6 +29,8 @@ GATHER_S = 0.5
 LONGEST_BACK_OFF_S = 120.0
 LONGEST_PAUSE_S = 300.0
 """A question is asked again after this at the latest, whatever the console said about when to come back."""
+MOST_QUESTIONS = 1000
+"""What the console takes in one request."""
 REFUSALS_TO_FAIL = 3
 """Refused tokens in a row. One can be a token that was just replaced."""
 
@@ -93,7 +96,7 @@ class Board:
                         pass
                 due = [waiter for waiter in self._waiters if waiter.not_before <= loop.time()]
                 if due:
-                    await self._round(due)
+                    await self._round(_turn(due))
         except Exception as error:
             for waiter in self._waiters:
                 _fail(waiter, error)
@@ -162,6 +165,18 @@ class Board:
             answers |= found
             refused |= not_these
         return answers, refused
+
+
+def _turn(due: Sequence[_Waiter]) -> list[_Waiter]:
+    """Whose turn it is: as many as fit into one request, each with all of its questions, but one at least."""
+    turn: list[_Waiter] = []
+    questions: set[Question] = set()
+    for waiter in sorted(due, key=lambda waiter: waiter.not_before):
+        new = [question for question in waiter.questions if question not in questions]
+        if not turn or len(questions) + len(new) <= MOST_QUESTIONS:
+            turn.append(waiter)
+            questions.update(new)
+    return turn
 
 
 def _fail(waiter: _Waiter, error: Exception) -> None:

@@ -192,7 +192,7 @@ def read(status: int, headers: Mapping[str, str], body: Any, questions: Sequence
     if 300 <= status < 400:
         where = headers.get("location", "elsewhere")[:200]
         raise Refused(f"Quarterdeck's address leads on to {where}: put the final address into the connection.")
-    raise Refused(f"Quarterdeck refuses the question: {detail}", _named(body, len(questions)))
+    raise Refused(f"Quarterdeck refuses the question: {detail}", _named(body, questions))
 
 
 def _answers(body: Any, questions: Sequence[Question]) -> dict[Question, Answer]:
@@ -207,7 +207,9 @@ def _answers(body: Any, questions: Sequence[Question]) -> dict[Question, Answer]
 def _answer(item: Mapping[str, Any], question: Question, generation: int | None) -> Answer:
     limiting = item.get("limiting")
     if isinstance(limiting, Mapping):
+        more = ", ".join(f"{key} {limiting[key]}" for key in ("user", "since") if limiting.get(key))
         limiting = " ".join(str(limiting[key]) for key in ("kind", "id") if limiting.get(key))
+        limiting += f" ({more})" if more else ""
     lag, retry = item.get("lag_s"), item.get("retry_after_s")
     return Answer(
         question=question,
@@ -240,13 +242,16 @@ def _detail(body: Any) -> str:
     return " ".join(filter(None, (str(body.get("detail") or body.get("title") or ""), named)))[:1000]
 
 
-def _named(body: Any, count: int) -> tuple[int, ...]:
-    """Which items the problem's fields name: 3 of `items.3.table`."""
-    fields = body.get("errors") if isinstance(body, Mapping) else None
-    if not isinstance(fields, Mapping):
+def _named(body: Any, questions: Sequence[Question]) -> tuple[int, ...]:
+    """Which items the problem names: 3 of a field `items.3.cutoff`, and those of its untracked `tables`."""
+    if not isinstance(body, Mapping):
         return ()
-    found = (re.match(r"items\.(\d{1,6})(\.|$)", str(name)) for name in fields)
-    return tuple(sorted({place for hit in found if hit and (place := int(hit[1])) < count}))
+    fields, tables = body.get("errors"), body.get("tables")
+    hits = (re.search(r"items\.(\d{1,6})(\.|$)", str(name)) for name in (fields if isinstance(fields, Mapping) else ()))
+    found = {place for hit in hits if hit and (place := int(hit[1])) < len(questions)}
+    if isinstance(tables, Mapping):
+        found |= {place for place, question in enumerate(questions) if question.table in tables}
+    return tuple(sorted(found))
 
 
 def _seconds(text: str | None) -> float | None:

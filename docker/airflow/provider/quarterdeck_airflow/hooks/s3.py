@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.common.compat.sdk import BaseHook
 
@@ -15,9 +15,11 @@ from quarterdeck_airflow.files.choice import Settings
 from quarterdeck_airflow.files.fallback import LocalFallbackMixin
 from quarterdeck_airflow.files.keys import BadKey
 from quarterdeck_airflow.files.local import LocalStore
-from quarterdeck_airflow.files.s3 import S3Store
 from quarterdeck_airflow.files.store import FileError, Info, Source
 from quarterdeck_airflow.provider_info import CONNECTIONS
+
+if TYPE_CHECKING:
+    from quarterdeck_airflow.files.s3 import S3Store
 
 
 class S3Hook(LocalFallbackMixin, BaseHook):
@@ -100,6 +102,8 @@ class S3Hook(LocalFallbackMixin, BaseHook):
     def _remote(self) -> tuple[Any, S3Store]:
         import boto3
         from botocore.config import Config
+
+        from quarterdeck_airflow.files.s3 import S3Store  # here: where files are local, boto3 costs nobody its memory
 
         connection = self.get_connection(self.files_conn_id)
         extra = connection.extra_dejson or {}
