@@ -1,6 +1,8 @@
-"""The sandbox's post office: takes any mail by SMTP on the loopback, and keeps each as a file. It delivers nothing.
+"""The sandbox's post office: takes any mail by SMTP, and keeps each as a file. It delivers nothing.
 
-    python mail.py PORT FOLDER
+    python mail.py PORT FOLDER [ADDRESS]
+
+It listens on the loopback; in a container on the address that is given.
 
 Only the standard library: it must stay small.
 """
@@ -92,12 +94,12 @@ class Office:
         return b"".join(lines)
 
 
-async def run(port: int, folder: Path) -> None:
+async def run(port: int, folder: Path, address: str = "127.0.0.1") -> None:
     folder.mkdir(mode=0o700, exist_ok=True)
-    server = await asyncio.start_server(Office(folder).serve, "127.0.0.1", port, limit=1 << 20)
+    server = await asyncio.start_server(Office(folder).serve, address, port, limit=1 << 20)
     async with server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(run(int(sys.argv[1]), Path(sys.argv[2])))
+    asyncio.run(run(int(sys.argv[1]), Path(sys.argv[2]), *sys.argv[3:4]))
