@@ -33,6 +33,9 @@ class Takeover:
     moved_at: str = ""
     beats: tuple[str, ...] = ()  # distinct heartbeats of the new scheduler
     old_last: str = ""  # the old scheduler's last sign of life
+    stopping: bool = False  # that the old one stops its scheduler has been told
+    released: bool = False  # likewise that it has given the lease up
+    job: int | None = None  # the new scheduler's Job, once it was told
 
 
 @dataclass(frozen=True)
@@ -79,11 +82,13 @@ def _waiting(parameters: Mapping[str, Any], state: Takeover, seen: Seen, orders:
     waited_s = (seen.leases.server_now - datetime.fromisoformat(state.ordered_at)).total_seconds()
     last = _last_sign(seen.jobs, old) or state.old_last
     state = replace(state, old_last=last)
+    state, notes = _told_of_the_old(state, seen, old)
     withdraw = Call("withdraw", "withdraw", "Take the order back", {"lease": lease.name, "candidate": new})
     if orders.aborting:
         if lease.next_holder == new:
-            return Decision(state, calls=(withdraw,), progress=Progress(0, 3, "taking it back"), next_tick_s=1.0)
-        return Decision(state, outcome=Outcome(State.ABORTED, f"{lease.holder} keeps leading."))
+            progress = Progress(0, 3, "taking it back")
+            return Decision(state, calls=(withdraw,), notes=notes, progress=progress, next_tick_s=1.0)
+        return Decision(state, notes=notes, outcome=Outcome(State.ABORTED, f"{lease.holder} keeps leading."))
     if lease.holder not in (old, new):
         return _failed(state, f"{lease.holder} took the lease meanwhile.")
     if waited_s > ORDER_S:
@@ -91,7 +96,22 @@ def _waiting(parameters: Mapping[str, Any], state: Takeover, seen: Seen, orders:
         why = agent.why or "it did not take it" if agent else "its agent is gone"
         return _failed(state, f"{new} has not taken over within {duration(ORDER_S)}: {why}. {old} may lead on.")
     text = f"waiting for {old} to stop and {new} to take the lease, {duration(waited_s)}"
-    return Decision(state, progress=Progress(1, 3, text), next_tick_s=1.0)
+    return Decision(state, notes=notes, progress=Progress(1, 3, text), next_tick_s=1.0)
+
+
+def _told_of_the_old(state: Takeover, seen: Seen, old: str) -> tuple[Takeover, tuple[Line, ...]]:
+    """What is news of the old one on its way out."""
+    lease = seen.leases.lease
+    agent = next((one for one in seen.leases.agents if one.name == old), None)
+    notes: list[Line] = []
+    if agent is not None and agent.state == "stopping" and not state.stopping:
+        state = replace(state, stopping=True)
+        notes.append(Line(f"{old} stops its scheduler."))
+    released = lease.released_at if lease is not None and lease.holder == old else None
+    if released is not None and not state.released and released >= datetime.fromisoformat(state.ordered_at):
+        state = replace(state, released=True)
+        notes.append(Line(f"{old} has stopped its scheduler and gave the lease up at {released:%H:%M:%S} UTC."))
+    return state, tuple(notes)
 
 
 def _moved(parameters: Mapping[str, Any], state: Takeover, seen: Seen, now: datetime) -> Decision[Takeover]:
@@ -100,12 +120,19 @@ def _moved(parameters: Mapping[str, Any], state: Takeover, seen: Seen, now: date
     notes: tuple[Line, ...] = ()
     if not state.moved_at:
         taken = next((one for one in seen.leases.takeovers if one.to_holder == new), None)
-        at = (taken.at if taken else seen.leases.server_now).isoformat()
-        state = replace(state, moved_at=at)
-        notes = (Line(f"{new} holds the lease."),)
+        at = taken.at if taken else seen.leases.server_now
+        state = replace(state, moved_at=at.isoformat())
+        token = seen.leases.lease.token if seen.leases.lease else "unknown"
+        notes = (Line(f"{new} holds the lease since {at:%H:%M:%S} UTC, token {token}."),)
     moved = datetime.fromisoformat(state.moved_at)
     jobs = [] if seen.jobs is None else [j for j in seen.jobs if j.host == new and j.kind == "SchedulerJob"]
     job = next((j for j in jobs if j.state == "running" and j.started_at and j.started_at >= moved), None)
+    if job is not None and job.started_at is not None and state.job != job.id:
+        state = replace(state, job=job.id)
+        text = (
+            f"Its scheduler runs since {job.started_at:%H:%M:%S} UTC, and adopts what the old one left (Job {job.id})."
+        )
+        notes = (*notes, Line(text))
     if job is not None and job.heartbeat_at is not None:
         beat = job.heartbeat_at.isoformat()
         if beat not in state.beats:

@@ -76,6 +76,24 @@ def test_it_orders_waits_for_the_lease_and_for_two_heartbeats(now: datetime) -> 
     assert two.outcome is not None
     assert two.outcome.state is State.SUCCEEDED
     assert "nobody scheduled for 5\N{NO-BREAK SPACE}s" in two.outcome.text
+    assert [note.text.split(",")[0] for note in one.notes] == [
+        f"b holds the lease since {later:%H:%M:%S} UTC",
+        f"Its scheduler runs since {started:%H:%M:%S} UTC",
+    ]
+    assert two.notes == ()
+
+
+def test_each_step_of_the_old_one_is_told_once_with_its_time(now: datetime) -> None:
+    state = ordered(now)
+    stops = leases(now, lease(now), replace(agent(now, "a"), state="stopping"), agent(now, "b"))
+    first = look(state, stops, (), now)
+    assert [note.text for note in first.notes] == ["a stops its scheduler."]
+    gone = leases(now, replace(lease(now, left_s=0), released_at=now), agent(now, "a"), agent(now, "b"))
+    second = look(first.state, gone, (), now)
+    assert [note.text for note in second.notes] == [
+        f"a has stopped its scheduler and gave the lease up at {now:%H:%M:%S} UTC."
+    ]
+    assert look(second.state, gone, (), now).notes == ()
 
 
 def test_airflow_out_of_sight_is_waited_for_not_believed(now: datetime) -> None:
