@@ -185,3 +185,21 @@ def sandbox() -> Iterator[Sandbox]:
         made.process.terminate()
         made.process.wait(60)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="module")
+def fixed_sizes(sandbox: Sandbox) -> Iterator[None]:
+    """Fleets that nobody resizes by himself, for journeys that count workers."""
+    switched = [fleet["queue"] for fleet in sandbox.get("fleets") if fleet["autoscaling"] == "on"]
+    for queue in switched:
+        switch_autoscaling(sandbox, queue, "off")
+    yield
+    for queue in switched:
+        switch_autoscaling(sandbox, queue, "on")
+
+
+def switch_autoscaling(sandbox: Sandbox, queue: str, word: str) -> None:
+    with sandbox.client("operator") as client:
+        answer = client.patch(f"fleets/{queue}", json={"autoscaling": word, "reason": "journey"})
+        assert answer.status_code == 202, answer.text
+    sandbox.wait(lambda: sandbox.get(f"fleets/{queue}")["autoscaling"] == word, 30, f"autoscaling {word}")

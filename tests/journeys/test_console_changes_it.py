@@ -10,7 +10,7 @@ import pytest
 
 from tests.journeys.conftest import Sandbox
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("fixed_sizes")]
 
 
 def post(sandbox: Sandbox, path: str, role: str = "operator", **body: Any) -> tuple[int, dict[str, Any]]:

@@ -20,7 +20,7 @@ from tests.journeys.conftest import Sandbox
 from tests.journeys.slots import ReadySlots
 from tests.journeys.test_console_changes_it import ended, new_version, post, tasks_of, workers
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("fixed_sizes")]
 QUEUES = {"default": 4, "cpu": 2, "io": 16}  # slots of one worker
 TASKS = int(os.environ.get("JOURNEY_TASKS", "200"))
 SHARES = (
@@ -74,8 +74,8 @@ def until_ended(sandbox: Sandbox, operation: int) -> dict[str, Any]:
 
 
 def test_a_deploy_of_all_fleets_under_load_and_faults_loses_nothing(sandbox: Sandbox) -> None:
+    sandbox.wait(lambda: all(len(workers(sandbox, queue)) == 2 for queue in QUEUES), 180, "two workers in each fleet")
     before = {queue: set(workers(sandbox, queue)) for queue in QUEUES}
-    assert {queue: len(found) for queue, found in before.items()} == dict.fromkeys(QUEUES, 2)
     version = one_version(sandbox)
     runs = start_load(sandbox)
     sandbox.wait(lambda: sum(w["active"] for q in QUEUES for w in workers(sandbox, q).values()) >= 15, 120, "load")
