@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -62,6 +65,22 @@ def test_a_drained_worker_finishes_its_work_and_its_instance_ends(sandbox: Sandb
     assert (done["state"], "no task lost" in done["outcome"]) == ("succeeded", True), done
     all_succeeded_at_once(sandbox, run)
     assert victim not in sandbox.processes()
+    sandbox.wait(lambda: len(workers(sandbox, "io")) == 2, 90, "its successor")
+
+
+def test_a_worker_that_is_killed_while_it_drains_is_lost_by_name_and_never_called_drained(sandbox: Sandbox) -> None:
+    sleepers(sandbox, 12, 45, "io")
+    sandbox.wait(lambda: any(w["active"] >= 3 for w in workers(sandbox, "io").values()), 90, "busy workers")
+    victim = max(workers(sandbox, "io").values(), key=lambda w: w["active"])["instance_id"]
+    status, told = post(sandbox, "fleets/io/drain", workers=[victim], replace=True, reason="journey")
+    assert status == 202, told
+    sandbox.wait(lambda: "to finish" in sandbox.get(f"operations/{told['id']}")["progress"]["text"], 60, "draining")
+    agent = sandbox.processes()[victim]["pid"]
+    [worker] = Path(f"/proc/{agent}/task/{agent}/children").read_text().split()[:1]
+    os.kill(int(worker), signal.SIGKILL)  # the agent lives, and leaves its receipt
+    done = ended(sandbox, told["id"], 240)
+    assert done["state"] == "failed", done["outcome"]
+    assert "ended before it was empty; lost work: sleepers.sleep_io" in done["outcome"], done["outcome"]
     sandbox.wait(lambda: len(workers(sandbox, "io")) == 2, 90, "its successor")
 
 
