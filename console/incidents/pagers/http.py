@@ -7,6 +7,7 @@ secret: of many pagers the URL *is* the secret.
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -59,7 +60,12 @@ def send(
             method,
             urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, "")),
             content=content,
-            headers={"Host": parts.netloc.rpartition("@")[2], "User-Agent": "Quarterdeck", **(headers or {})},
+            headers={
+                "Host": parts.netloc.rpartition("@")[2],
+                "User-Agent": "Quarterdeck",
+                "Accept-Encoding": "identity",  # what is small on the wire stays small
+                **(headers or {}),
+            },
             extensions={"sni_hostname": host} if parts.scheme == "https" else {},
         )
         try:
@@ -81,9 +87,11 @@ def _exchange(request: httpx.Request) -> tuple[int, httpx.Headers, str]:
         request.extensions["timeout"] = timeout.as_dict()
         response = client.send(request, stream=True)
         try:
-            taken = b""
-            for chunk in response.iter_bytes():
+            taken, until_s = b"", time.monotonic() + ANSWER_S
+            for chunk in response.iter_raw():
                 taken += chunk
+                if time.monotonic() > until_s:
+                    raise httpx.ReadTimeout("it answers a few bytes at a time", request=request)
                 if len(taken) >= LARGEST_ANSWER:
                     break
         finally:

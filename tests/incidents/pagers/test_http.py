@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
+import socket
+import threading
+import time
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -86,6 +90,26 @@ def test_the_url_is_not_repeated(receiver: Receiver) -> None:
         with pytest.raises(TransportError) as failed:
             http.send(f"{receiver.url}/services/s3cretpath?token=s3cretquery", allow_private=True)
         assert "s3cret" not in str(failed.value)
+
+
+def test_an_answer_that_drips_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def drip() -> None:
+            connection, _ = listening.accept()
+            with connection, contextlib.suppress(OSError):
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+                for _ in range(100):
+                    connection.sendall(b"x")
+                    time.sleep(0.1)
+
+        threading.Thread(target=drip, daemon=True).start()
+        began_s = time.monotonic()
+        with pytest.raises(TransportError, match="did not answer in time") as failed:
+            http.send(f"http://127.0.0.1:{listening.getsockname()[1]}/", allow_private=True)
+        assert failed.value.maybe_taken
+        assert time.monotonic() - began_s < 3
 
 
 def test_a_proxy_of_the_environment_is_not_used(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
