@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from console.incidents import runbooks
 from console.incidents.models import Incident, Page
 from console.incidents.pagers.message import Action, Link, Message, cut
 
@@ -49,10 +50,12 @@ def _ordinal(number: int) -> str:
 
 
 def _links(incident: Incident) -> tuple[Link, ...]:
-    """What is recommended first, then where the thing itself is shown."""
+    """What is recommended first, then its runbook, then where the thing itself is shown."""
     found = []
     if incident.recommended.get("url"):
         found.append((incident.recommended["url"], incident.recommended.get("button") or "Recommended"))
+    if runbooks.exists(incident.detector):
+        found.append((runbooks.url_of(incident.detector), "Runbook"))
     if incident.url not in ("", "/"):
         found.append((incident.url, incident.target))
     return tuple(

@@ -50,7 +50,11 @@ class TestAnIncident:
         assert event["client_url"].endswith(f"/i/{incident.pk}")
         assert event["payload"]["severity"] == "error"
         assert event["payload"]["custom_details"]["Waiting"] == "41 tasks"
-        assert event["links"][0]["href"].endswith("/fleets/cpu/resize/?desired=4")
+        assert [link["href"].partition("/")[2].partition("/")[2].partition("/")[2] for link in event["links"]] == [
+            "fleets/cpu/resize/?desired=4",
+            "incidents/runbooks/queue-starving/",
+            "fleets/cpu/",
+        ]
 
     def test_that_was_over_before_anybody_was_told_is_told_in_order(
         self, pd: FakePagerDuty, monkeypatch: pytest.MonkeyPatch
