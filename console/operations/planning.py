@@ -68,7 +68,12 @@ class Change:
 
 def with_plan(request: HttpRequest, change: Change, form: forms.Form, context: Mapping[str, Any]) -> HttpResponse:
     """Answer GET and POST of such a page. The form is bound: to what was typed, or to what it begins with."""
-    page = {"form": form, "reason": request.POST.get("reason", ""), "now": timezone.now(), **context}
+    page = {
+        "form": form,
+        "reason": request.POST.get("reason", request.GET.get("reason", "")),
+        "now": timezone.now(),
+        **context,
+    }
     kind = kinds.get(change.kind)
     if not form.is_valid():
         return render(request, change.template, page, status=422)

@@ -152,7 +152,7 @@ def _page(
         "blocked": bool(plan and plan.refusals),
         "refused": refused,
         "holder": holder,
-        "reason": request.POST.get("reason", ""),
+        "reason": request.POST.get("reason", request.GET.get("reason", "")),
         "removable": bool(row) and name != DEFAULT_POOL,
         "now": timezone.now(),
     }

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import html
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
+from console.accounts.roles import Role
 from console.fleets.models import GroupSnapshot, QueueSnapshot, Watch, Worker
 from console.freshness.models import CutoffRow, TableSnapshot
 from console.incidents.detectors import DETECTORS
@@ -20,6 +25,7 @@ from console.platform.models import Source, remember_failure
 from console.platform.sources import SCHEDULER, SOURCES, TASKS, WAREHOUSE
 from console.pools.models import PoolSnapshot
 from console.scheduler.models import Takeover
+from tests.api.asking import user_of
 from tests.datastores.made import CACHE, RDS
 from tests.datastores.made import polled as datastores_polled
 from tests.fleets.making import unseen
@@ -229,6 +235,40 @@ def test_slots_free_and_nothing_starts(now: datetime) -> None:
         backlog_since=now - timedelta(minutes=5), prior_at=now - timedelta(minutes=3), prior_queued=9,
     )  # fmt: skip
     assert found(now)["fleets.not-started:cpu"].detector == "tasks-queued-long"
+
+
+def test_each_button_opens_its_preflight_with_what_is_recommended_filled_in(client: Client) -> None:
+    now = timezone.now() - timedelta(seconds=31)
+    whole(now)
+    pools_seen(now, DEFAULT, MERGE)
+    PoolSnapshot.objects.filter(name=MERGE.name).update(starving_since=now - timedelta(minutes=6))
+    QueueSnapshot.objects.filter(queue="io").update(
+        queued=41, running=4, in_service=2, slots=4, backlog_since=now - timedelta(minutes=5)
+    )
+    GroupSnapshot.objects.filter(name="tests-io").update(desired=2, maximum=4)
+    lost = Worker.objects.serving("cpu").first()
+    assert lost is not None
+    Worker.objects.filter(pk=lost.pk).update(state="lost", reason="silent for 4 min")
+    QueueSnapshot.objects.filter(queue="cpu").update(in_service=1, lost=1)
+    detect(now)
+    later = timezone.now()
+    whole(later, workers=0)
+    detect(later)
+    client.force_login(user_of(Role.OPERATOR))
+    seen = {}
+    for incident in Incident.objects.unresolved().exclude(recommended__operation=""):
+        page = client.get(f"/i/{incident.pk}").content.decode()
+        (button,) = re.findall(r'<a class="b-btn b-primary" href="([^"]+)"', page)
+        answer = client.get(html.unescape(button))
+        assert answer.status_code == 200, (button, answer.content[:300])
+        text = answer.content.decode()
+        if incident.recommended["operation"] != "pool":  # whose form asks for it only once it was checked
+            assert f"INC-{incident.pk}: " in html.unescape(text), "the reason is filled in"
+        seen[incident.recommended["operation"]] = text
+    assert set(seen) == {"pool", "resize", "drain"}
+    assert 'value="43"' in seen["pool"]
+    assert re.search(r'name="desired"[^>]*value="4"|value="4"[^>]*name="desired"', seen["resize"])
+    assert lost.instance_id in seen["drain"]
 
 
 def operation(now: datetime, **other: object) -> Operation:
