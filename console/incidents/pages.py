@@ -16,9 +16,9 @@ from console.history import series
 from console.incidents import runbooks
 from console.incidents.detectors import DETECTORS
 from console.incidents.findings import Severity
-from console.incidents.models import Incident, IncidentEvent, Maintenance
+from console.incidents.models import Incident, IncidentEvent, Maintenance, SignalRow
 from console.incidents.page_log import PageLine, page_logs
-from console.incidents.rules import UNRESOLVED, State
+from console.incidents.rules import CLEAR_S, UNRESOLVED, State, clear_after_s, closes_at
 from console.incidents.sources import DETECTED
 from console.lib.words import count
 from console.platform.models import Source
@@ -326,6 +326,9 @@ class IncidentPage:
     sight: Sight
     can_act: bool
     earlier: int  # incidents of the same key before it
+    gone_since: datetime | None  # it is seen to be gone, and waited for whether it stays so
+    closes_at: datetime | None  # at the earliest
+    flaps: bool
     opening_sentence: str
     every_s: float = DETECTED.interval_s
 
@@ -339,7 +342,9 @@ class IncidentPage:
 
 
 def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPage:
-    """One incident. Eight queries, however long its story."""
+    """One incident. Nine queries, however long its story."""
+    remembered = SignalRow.objects.filter(pk=incident.key, present=False, clear_from__isnull=False).first()
+    signal = remembered.signal() if remembered and incident.state != State.RESOLVED else None
     events = list(incident.events.order_by("-pk")[:EVENTS])
     told = page_logs([incident.pk]).get(incident.pk, ())
     also = list(Incident.objects.unresolved().exclude(pk=incident.pk).order_by("-pk")[:6])
@@ -370,6 +375,9 @@ def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPa
         sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
         can_act=actor.can(Role.OPERATOR),
         earlier=incident.generation - 1,
+        gone_since=signal.clear_from if signal else None,
+        closes_at=closes_at(signal, now) if signal else None,
+        flaps=signal is not None and clear_after_s(signal, now) > CLEAR_S,
         opening_sentence=str(incident.evidence.get("sentence", "")),
     )
 

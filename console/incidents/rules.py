@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from console.incidents.findings import Finding, Report, Severity, worst
@@ -178,6 +178,13 @@ def clear_after_s(signal: Signal, now: datetime) -> float:
     # The changes leave the window one by one: what flapped when it went stays flapping until it was gone for all of it.
     went = signal.clear_from or now
     return FLAP_WINDOW_S if flapping(signal, min(now, went)) else CLEAR_S
+
+
+def closes_at(signal: Signal, now: datetime) -> datetime | None:
+    """When what is seen to be gone is over, if it stays so; None while it is there, or can't be seen."""
+    if signal.present or signal.clear_from is None:
+        return None
+    return signal.clear_from + timedelta(seconds=clear_after_s(signal, now))
 
 
 @dataclass(frozen=True)

@@ -103,6 +103,18 @@ def test_one_incident_says_what_to_do_and_shows_both_evidences(operator: Client,
     assert f'action="/incidents/{incident.pk}/acknowledge/"' in text
 
 
+def test_what_is_gone_says_when_it_closes_and_what_flaps_says_why_later(operator: Client) -> None:
+    now = timezone.now()
+    for seconds, there in ((-90, True), (-80, False)):
+        settle(report(*([finding()] if there else [])), now + timedelta(seconds=seconds))
+    pk = Incident.objects.get().pk
+    assert "if it stays so" in text_of(operator, f"/i/{pk}")
+    for seconds, there in ((-70, True), (-60, False)):
+        settle(report(*([finding()] if there else [])), now + timedelta(seconds=seconds))
+    for path in (f"/i/{pk}", f"/incidents/{pk}/"):
+        assert "it came and went" in text_of(operator, path)
+
+
 def test_a_viewer_sees_it_and_can_change_nothing(client: Client, incident: Incident) -> None:
     client.force_login(user_of(Role.VIEWER))
     for path in (f"/incidents/{incident.pk}/", f"/i/{incident.pk}"):
