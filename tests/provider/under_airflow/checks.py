@@ -6,8 +6,10 @@ For Airflow 3.3 and 2.11 alike. Connections come by the environment, as `AIRFLOW
 from __future__ import annotations
 
 import asyncio
+import atexit
 import json
 import os
+import shutil
 import tempfile
 import unittest
 import warnings
@@ -15,7 +17,9 @@ from datetime import UTC, datetime, timedelta
 from importlib.metadata import entry_points
 from unittest import mock
 
-os.environ.setdefault("AIRFLOW_HOME", tempfile.mkdtemp(prefix="qd-airflow-"))
+if "AIRFLOW_HOME" not in os.environ:
+    os.environ["AIRFLOW_HOME"] = tempfile.mkdtemp(prefix="qd-airflow-")
+    atexit.register(shutil.rmtree, os.environ["AIRFLOW_HOME"], ignore_errors=True)
 os.environ.setdefault("AIRFLOW__CORE__LOAD_EXAMPLES", "False")
 warnings.simplefilter("ignore")
 
@@ -213,6 +217,7 @@ class TheTrigger(WithConsole):
 class TheFiles(unittest.TestCase):
     def setUp(self) -> None:
         self.folder = tempfile.mkdtemp(prefix="qd-files-")
+        self.addCleanup(shutil.rmtree, self.folder, ignore_errors=True)
 
     def configure(self, **values: str) -> S3Hook:
         """The section [quarterdeck] and the connection, by the environment as Airflow reads it."""
