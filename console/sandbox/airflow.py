@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import itertools
 import json
 import os
 import sys
@@ -307,18 +308,29 @@ class Api:
             return answer.json() if answer.body else None
         raise AssertionError("unreachable")
 
-    async def connect_console(self) -> None:
-        """Tell Airflow of the console: its address and a viewer's token, which the freshness sensor asks with."""
+    async def connect_console(self, within_s: float = 120) -> None:
+        """Tell Airflow of the console: its address and a viewer's token, which the freshness sensor asks with.
+
+        On a machine that is still busy with the start Airflow may be slow to answer: tried again. Raises SandboxError.
+        """
         connection = {
             "connection_id": "quarterdeck_default",
             "conn_type": "quarterdeck",
             "host": self.site.console_url,
             "password": (self.site.home.tokens / "viewer").read_text().strip(),
         }
-        try:
-            await self.call("PATCH", "/connections/quarterdeck_default", connection)
-        except SandboxError:  # it is not there yet
-            await self.call("POST", "/connections", connection)
+        deadline = asyncio.get_running_loop().time() + within_s
+        # The first start creates it, a later one corrects it: POST is refused where it is there, PATCH where it is not.
+        ways = itertools.cycle([("PATCH", "/connections/quarterdeck_default"), ("POST", "/connections")])
+        for method, path in ways:
+            try:
+                await self.call(method, path, connection)
+                return
+            except (SandboxError, OSError, TimeoutError, ValueError) as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise SandboxError(f"Airflow did not take the connection to the console: {error}") from error
+            if method == "POST":
+                await asyncio.sleep(1)
 
     async def wait_for_dags(self, wanted: int, within_s: float) -> None:
         """Until the DAG processor has read every DAG and a scheduler is alive."""
