@@ -12,7 +12,7 @@ from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from console.accounts.models import AuditEntry
+from console.accounts.models import AuditEntry, User
 from console.accounts.roles import Role
 from console.fleets.models import GroupSnapshot, Instance, Worker
 from console.operations.models import Operation
@@ -276,3 +276,18 @@ def test_a_deploy_tells_each_lane_its_tasks_and_its_prediction() -> None:
 def call_list(path: str) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = Client().get(f"/api/v1/{path}", headers=bearer(token_for(Role.VIEWER))).json()
     return found
+
+
+def test_a_canary_is_sent_only_where_it_is_asked_for(fleet: list[str]) -> None:
+    status, told = call("post", "deploys", queues=["io"], version="2", canary=True, reason="release 2")
+    assert status == 202, told
+    operation = Operation.objects.get(pk=told["id"])
+    assert operation.parameters["canary"] is True
+    page = signed_in_page(f"/deploys/{operation.pk}/")
+    assert "its canary task has run" in page
+
+
+def signed_in_page(path: str) -> str:
+    client = Client()
+    client.force_login(User.objects.create_user("vera"))
+    return client.get(path).content.decode()
