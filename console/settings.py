@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
+from kombu import Queue
 
 from console.env import Env
 
@@ -164,6 +165,12 @@ USE_I18N = False
 CELERY_BROKER_URL = REDIS_URL or "redis://not-configured"
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_IGNORE_RESULT = True
+# Pages have a queue of their own, which every worker takes from in turn: no backlog of polls is ahead of them.
+CELERY_TASK_QUEUES = [Queue("celery", routing_key="celery"), Queue("pages", routing_key="pages")]
+CELERY_TASK_ROUTES = {
+    "console.incidents.tasks.sweep_pages": {"queue": "pages"},
+    "console.incidents.tasks.deliver_page": {"queue": "pages"},
+}
 CELERY_TASK_ACKS_LATE = False  # polls repeat by themselves, operations are picked up again by beat
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_WORKER_REDIRECT_STDOUTS = False

@@ -24,13 +24,13 @@ from tests.incidents.receivers import FakePagerDuty
 @pytest.fixture
 def queue() -> redis.Redis:
     client = redis.Redis.from_url(settings.REDIS_URL)
-    client.delete("quarterdeck:celery")
+    client.delete("quarterdeck:pages")
     return client
 
 
 def waiting(queue: redis.Redis) -> list[str]:
-    """The tasks in the console's own queue."""
-    messages = [json.loads(text) for text in queue.lrange("quarterdeck:celery", 0, -1)]  # type: ignore[union-attr]
+    """The tasks in the queue of pages."""
+    messages = [json.loads(text) for text in queue.lrange("quarterdeck:pages", 0, -1)]  # type: ignore[union-attr]
     return [message["headers"]["task"] for message in messages]
 
 
@@ -44,7 +44,7 @@ def test_a_commit_sends_a_message_and_a_rollback_none(queue: redis.Redis) -> Non
         outbox.page(incident, Action.TRIGGER, T0, Why.REPEATED)
         transaction.set_rollback(True)
     assert len(waiting(queue)) == 1
-    queue.delete("quarterdeck:celery")
+    queue.delete("quarterdeck:pages")
 
 
 @pytest.mark.django_db(transaction=True)
@@ -74,6 +74,16 @@ def test_beat_finds_what_no_message_told(
     tasks.deliver_page(*args)
     tasks.deliver_page(*args)
     assert len(pd.events) == 1
+
+
+def test_pages_do_not_queue_behind_polls() -> None:
+    def queue_of(task: str) -> str:
+        return str(app.amqp.router.route({}, task)["queue"].name)
+
+    assert {queue_of(task) for name, (task, _) in OTHER.items() if name == "incidents.pages"} == {"pages"}
+    assert queue_of(tasks.deliver_page.name) == "pages"
+    assert queue_of("console.fleets.tasks.judge") == "celery"
+    assert set(app.amqp.queues.consume_from) == {"celery", "pages"}  # a worker takes from both unless told otherwise
 
 
 def test_what_beat_starts_exists() -> None:

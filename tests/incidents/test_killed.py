@@ -73,7 +73,7 @@ def deliverers(pd: FakePagerDuty, tmp_path: Path, transactional_db: None) -> Ite
     found = Deliverers(pd, tmp_path)
     yield found
     found.end()
-    redis.Redis.from_url(settings.REDIS_URL).delete("quarterdeck:celery")
+    redis.Redis.from_url(settings.REDIS_URL).delete("quarterdeck:pages")
 
 
 def test_each_trigger_arrives_and_the_other_end_holds_exactly_one(
