@@ -45,6 +45,10 @@ def set_limits(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.compute().set_limits(args["group"], args["minimum"], args["maximum"])
 
 
+def protect(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.compute().protect(args["group"], args["instances"], protected=args["protected"])
+
+
 def set_switch(ports: Ports, args: Mapping[str, JSON]) -> None:
     """The console's own switch of a fleet's autoscaling; no port is asked."""
     until = datetime.fromisoformat(args["until"]) if args["until"] else None
@@ -56,5 +60,5 @@ def set_version(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.compute().set_version(args["group"], args["version"])
 
 
-_ALL = (cancel, consume, canary, canary_end, stop, terminate, set_desired, set_limits, set_version, set_switch)
+_ALL = (cancel, consume, canary, canary_end, stop, terminate, set_desired, set_limits, set_version, set_switch, protect)
 ACTIONS: Mapping[str, Action] = {action.__name__: action for action in _ALL}

@@ -8,7 +8,7 @@ class FleetsConfig(AppConfig):
     def ready(self) -> None:
         from console.fleets import drain_kind, resize_kind  # the models are there only now
         from console.fleets.metrics import collect
-        from console.fleets.scaling import switch_kind
+        from console.fleets.scaling import protect_kind, switch_kind
         from console.lib import metrics
         from console.operations import kinds
 
@@ -16,3 +16,4 @@ class FleetsConfig(AppConfig):
         kinds.register(drain_kind.KIND)
         kinds.register(resize_kind.KIND)
         kinds.register(switch_kind.KIND)
+        kinds.register(protect_kind.KIND)

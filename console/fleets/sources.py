@@ -12,5 +12,8 @@ SCALED = SourceSpec(
 SCHEDULES = SourceSpec(
     "airflow.schedules", "Airflow's schedules", "airflow", "console.fleets.scaling.tasks.poll_schedules", 60, 300
 )
+PUBLISHED = SourceSpec(
+    "aws.metrics", "the fleets' metrics in CloudWatch", "aws", "console.fleets.scaling.tasks.publish", 15, 90
+)
 
 FLEET_SOURCES = (TASKS, QUEUES, WORKERS, HEARTBEATS, COMPUTE, JUDGED)

@@ -8,10 +8,13 @@ from typing import Any
 from console.platform.aws import POLL_S, Clients, chunks, reported, rows, utc
 from console.platform.budget import Budget
 from console.platform.ports import PlatformError
-from console.platform.readings import GroupReading, InstanceReading
+from console.platform.readings import FleetMetric, GroupReading, InstanceReading
 
 SYSTEM = "AWS Auto Scaling"
 GROUPS_PER_CALL = 100
+NAMESPACE = "Quarterdeck"
+METRICS_PER_CALL = 500
+PROTECTED_PER_CALL = 50
 INSTANCES_PER_CALL = 200  # AWS' limit of values in one filter
 
 
@@ -95,6 +98,33 @@ class Compute:
             self._clients("autoscaling", change=True).terminate_instance_in_auto_scaling_group(
                 InstanceId=instance_id, ShouldDecrementDesiredCapacity=decrement
             )
+
+    def protect(self, group: str, instance_ids: Sequence[str], *, protected: bool) -> None:
+        """Scale-in protection on or off; instances that have left the group are passed over."""
+        there = {each.instance_id for each in self._known(group).instances}
+        for some in chunks([each for each in instance_ids if each in there], PROTECTED_PER_CALL):
+            with reported("autoscaling", "autoscaling:SetInstanceProtection"):
+                self._clients("autoscaling", change=True).set_instance_protection(
+                    AutoScalingGroupName=group, InstanceIds=some, ProtectedFromScaleIn=protected
+                )
+
+    def publish(self, metrics: Sequence[FleetMetric]) -> None:
+        """Points of now in CloudWatch's namespace `Quarterdeck`, by AutoScalingGroupName and Queue."""
+        for start in range(0, len(metrics), METRICS_PER_CALL):
+            data = [
+                {
+                    "MetricName": each.name,
+                    "Dimensions": [
+                        {"Name": "AutoScalingGroupName", "Value": each.group},
+                        {"Name": "Queue", "Value": each.queue},
+                    ],
+                    "Value": each.value,
+                    "Unit": "Count",
+                }
+                for each in metrics[start : start + METRICS_PER_CALL]
+            ]
+            with reported("cloudwatch", "cloudwatch:PutMetricData"):
+                self._clients("cloudwatch", change=True).put_metric_data(Namespace=NAMESPACE, MetricData=data)
 
     def _known(self, group: str) -> GroupReading:
         found = self.groups([group])

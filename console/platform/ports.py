@@ -11,6 +11,7 @@ from console.platform.readings import (
     BeatOrder,
     BrokerReading,
     DatastoreReading,
+    FleetMetric,
     GroupReading,
     LeasesReading,
     PoolReading,
@@ -122,6 +123,14 @@ class ComputePort(Protocol):
 
     def terminate(self, group: str, instance_id: str, *, decrement: bool) -> None:
         """End an instance. Not idempotent."""
+        ...
+
+    def protect(self, group: str, instance_ids: Sequence[str], *, protected: bool) -> None:
+        """Whether the group itself may choose these instances when it gets smaller."""
+        ...
+
+    def publish(self, metrics: Sequence[FleetMetric]) -> None:
+        """Put points into CloudWatch, for the group's own scaling policies."""
         ...
 
 

@@ -189,6 +189,16 @@ class GroupReading:
     instances: tuple[InstanceReading, ...]
 
 
+@dataclass(frozen=True)
+class FleetMetric:
+    """One point for CloudWatch, by group and queue."""
+
+    name: str
+    group: str
+    queue: str
+    value: float
+
+
 # --- AWS: DMS and CloudWatch ---------------------------------------------------------------------------------------
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -12,7 +13,7 @@ import pytest
 from console.platform.aws import Clients
 from console.platform.compute import Compute
 from console.platform.ports import PlatformError
-from console.platform.readings import GroupReading
+from console.platform.readings import FleetMetric, GroupReading
 from tests.platform.aws_server import REGION, AwsServer
 from tests.platform.test_aws_compute import make_group
 
@@ -111,3 +112,29 @@ def test_a_change_whose_answer_is_lost_is_not_sent_again(
     with pytest.raises(PlatformError):
         change(compute, instance)
     assert sent == [action]
+
+
+def test_protected_instances_are_told_and_released_again(compute: Compute) -> None:
+    first, second = (each.instance_id for each in group(compute).instances)
+    compute.protect("cpu", [first, "i-0gone"], protected=True)
+    assert {each.instance_id: each.protected for each in group(compute).instances} == {first: True, second: False}
+    compute.protect("cpu", [first], protected=False)
+    assert not any(each.protected for each in group(compute).instances)
+
+
+def test_metrics_are_put_by_group_and_queue(aws: AwsServer, compute: Compute) -> None:
+    points = (("OutstandingTasks", 12.0), ("BacklogPerWorker", 6.0))
+    compute.publish([FleetMetric(name, "cpu", "cpu", value) for name, value in points])
+    compute.publish([])
+    now = datetime.now(UTC)
+    for name, value in points:
+        found = aws.client("cloudwatch").get_metric_statistics(
+            Namespace="Quarterdeck",
+            MetricName=name,
+            Dimensions=[{"Name": "AutoScalingGroupName", "Value": "cpu"}, {"Name": "Queue", "Value": "cpu"}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=60,
+            Statistics=["Maximum"],
+        )["Datapoints"]
+        assert [point["Maximum"] for point in found] == [value]

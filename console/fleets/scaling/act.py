@@ -13,6 +13,7 @@ from console.accounts.actor import CONSOLE
 from console.fleets.models import ScalingDecision
 from console.fleets.record import series_name
 from console.fleets.scaling.facts import Look, look_at, scaled_fleets
+from console.fleets.scaling.protect_kind import wanted
 from console.fleets.scaling.rules import Action, Decision, boot_of, decide
 from console.fleets.scaling.victims import choose
 from console.history import series
@@ -50,6 +51,8 @@ def decide_all(now: datetime) -> list[tuple[Look, Decision]]:
         rows.append(_row(look, decision, came, last.get(look.fleet.queue), now))
         made.append((look, decision))
         samples.append((series_name(look.fleet.queue, "needed"), decision.need))
+        if not look.blind:
+            _protect(look, now)
     ScalingDecision.objects.bulk_create(rows)
     series.record(samples, now)
     if any(row.news for row in rows):
@@ -106,6 +109,24 @@ def _in(look: Look, decision: Decision, now: datetime) -> Came:
     }
     reason = f"{decision.because[: 900 - len(who)]} Drained: {who}."
     return Came(submit("drain", sent, reason=reason, by=CONSOLE, now=now))
+
+
+def _protect(look: Look, now: datetime) -> None:
+    """Busy workers are protected from their group; in mode publish idle ones are released to it."""
+    busy = {each.instance_id: None if each.active is None else each.active > 0 for each in look.candidates}
+    protected = {each.instance_id: each.protected for each in look.candidates}
+    protect, release = wanted(busy, protected, release=look.mode == "publish")
+    if not protect and not release:
+        return
+    sent = {"queue": look.fleet.queue, "protect": list(protect), "release": list(release)}
+    reason = f"Its group never chooses a busy worker: {count(len(protect), 'busy one')} without protection."
+    if not protect:
+        reason = f"The group needs idle workers to choose from: {len(release)} became idle."
+    try:
+        with transaction.atomic():
+            submit("protect", sent, reason=reason, by=CONSOLE, now=now)
+    except (Conflict, Invalid, Refused) as error:
+        log.debug("protection of %s: %s", look.fleet.queue, error)
 
 
 def _row(look: Look, decision: Decision, came: Came, before: ScalingDecision | None, now: datetime) -> ScalingDecision:

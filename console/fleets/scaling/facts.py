@@ -289,6 +289,7 @@ def _candidates(workers: Sequence[Worker], known: _Known) -> tuple[Candidate, ..
                 version=worker.version,
                 zone=worker.zone,
                 up_s=(known.now - instance.launched_at).total_seconds() if instance.launched_at else None,
+                protected=instance.protected,
             )
         )
     return tuple(found)

@@ -7,8 +7,8 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from console.fleets.scaling import act, bills, poll
-from console.fleets.sources import SCALED, SCHEDULES
+from console.fleets.scaling import act, bills, poll, publishing
+from console.fleets.sources import PUBLISHED, SCALED, SCHEDULES
 from console.platform import connect
 from console.platform.poll import take
 
@@ -27,6 +27,14 @@ def decide() -> None:
 def poll_schedules() -> None:
     """When each DAG's next run is due, and how long the tasks waited that started lately."""
     take(SCHEDULES, lambda: poll.read(connect.airflow(), timezone.now()), poll.save)
+
+
+@shared_task
+def publish() -> None:
+    """The work of the fleets in mode publish, for their groups' own policies; nothing where there is none."""
+    metrics = publishing.metrics(timezone.now())
+    if metrics is not None:
+        take(PUBLISHED, lambda: connect.compute().publish(metrics), lambda _, at: None)
 
 
 @shared_task

@@ -23,6 +23,7 @@ class Candidate:
     version: str = ""
     zone: str = ""
     up_s: float | None = None
+    protected: bool = False  # the group itself may not choose it
 
     @property
     def idle(self) -> bool:
