@@ -13,6 +13,7 @@ from console.fleets.figures import fleet_url
 from console.fleets.models import GroupSnapshot, QueueSnapshot, Worker
 from console.fleets.poll import declared_queues
 from console.fleets.rules import State
+from console.fleets.scaling.findings import scaling_findings
 from console.fleets.verdicts import Facts, Verdict
 from console.incidents.findings import Fact, Finding, Recommended, Report, Severity
 from console.lib.status import Status
@@ -57,7 +58,7 @@ _TOLD: Mapping[str, _Told] = {
 
 
 def findings(now: datetime) -> Report:
-    """Five queries, however many queues; one more where workers are lost or stuck."""
+    """Six queries, however many queues; one more where workers are lost or stuck, six more where fleets are scaled."""
     sights = Sights.at(now)
     groups = GroupSnapshot.objects.in_bulk()
     declared = declared_queues()
@@ -67,6 +68,7 @@ def findings(now: datetime) -> Report:
     broken = _broken(looked)
     oldest = {row.queue: row.oldest_queued_at for row in known}
     found = [one for facts in looked for one in of_queue(facts, broken, oldest.get(facts.queue))]
+    found += scaling_findings(now, sights)
     return Report(tuple(found), frozenset(_unseen(sights)))
 
 
@@ -75,6 +77,7 @@ def _unseen(sights: Sights) -> Iterable[str]:
         yield "fleets."
     elif not sights.compute.seen:
         yield from ("fleets.below-baseline:", "fleets.no-group:", "fleets.starving:", "fleets.overdue:")
+        yield "fleets.capacity-refused:"
     elif not sights.depths.seen or not sights.answers.seen:
         yield "fleets.ghosts:"
 
