@@ -18,6 +18,7 @@ OTHER: dict[str, tuple[str, float]] = {
     "fleets.forget": ("console.fleets.tasks.forget", 3600),
     "fleets.scale": ("console.fleets.scaling.tasks.decide", 15),
     "fleets.schedules": ("console.fleets.scaling.tasks.poll_schedules", 60),
+    "fleets.notices": ("console.fleets.scaling.tasks.poll_notices", 5),
     "fleets.publish": ("console.fleets.scaling.tasks.publish", 15),
     "fleets.price": ("console.fleets.scaling.tasks.price", 300),
     "fleets.scaling.forget": ("console.fleets.scaling.tasks.forget", 3600),

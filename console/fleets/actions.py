@@ -45,6 +45,14 @@ def set_limits(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.compute().set_limits(args["group"], args["minimum"], args["maximum"])
 
 
+def keep_waiting(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.compute().keep_waiting(args["group"], args["hook"], args["instance_id"], args["token"])
+
+
+def let_go(ports: Ports, args: Mapping[str, JSON]) -> None:
+    ports.compute().let_go(args["group"], args["hook"], args["instance_id"], args["token"])
+
+
 def protect(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.compute().protect(args["group"], args["instances"], protected=args["protected"])
 
@@ -60,5 +68,6 @@ def set_version(ports: Ports, args: Mapping[str, JSON]) -> None:
     ports.compute().set_version(args["group"], args["version"])
 
 
-_ALL = (cancel, consume, canary, canary_end, stop, terminate, set_desired, set_limits, set_version, set_switch, protect)
+_OF_WORKERS = (cancel, consume, canary, canary_end, stop, terminate, keep_waiting, let_go)
+_ALL: tuple[Action, ...] = (*_OF_WORKERS, set_desired, set_limits, set_version, set_switch, protect)
 ACTIONS: Mapping[str, Action] = {action.__name__: action for action in _ALL}

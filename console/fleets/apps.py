@@ -8,7 +8,7 @@ class FleetsConfig(AppConfig):
     def ready(self) -> None:
         from console.fleets import drain_kind, resize_kind  # the models are there only now
         from console.fleets.metrics import collect
-        from console.fleets.scaling import protect_kind, switch_kind
+        from console.fleets.scaling import protect_kind, switch_kind, termination
         from console.lib import metrics
         from console.operations import kinds
 
@@ -17,3 +17,4 @@ class FleetsConfig(AppConfig):
         kinds.register(resize_kind.KIND)
         kinds.register(switch_kind.KIND)
         kinds.register(protect_kind.KIND)
+        kinds.register(termination.KIND)

@@ -15,5 +15,8 @@ SCHEDULES = SourceSpec(
 PUBLISHED = SourceSpec(
     "aws.metrics", "the fleets' metrics in CloudWatch", "aws", "console.fleets.scaling.tasks.publish", 15, 90
 )
+NOTICES = SourceSpec(
+    "aws.terminations", "the groups' announced terminations", "aws", "console.fleets.scaling.tasks.poll_notices", 5, 30
+)
 
 FLEET_SOURCES = (TASKS, QUEUES, WORKERS, HEARTBEATS, COMPUTE, JUDGED)

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
+
+from botocore.exceptions import ClientError
 
 from console.platform.aws import POLL_S, Clients, chunks, reported, rows, utc
 from console.platform.budget import Budget
 from console.platform.ports import PlatformError
-from console.platform.readings import FleetMetric, GroupReading, InstanceReading
+from console.platform.readings import FleetMetric, GroupReading, InstanceReading, TerminationNotice
 
 SYSTEM = "AWS Auto Scaling"
 GROUPS_PER_CALL = 100
 NAMESPACE = "Quarterdeck"
+TERMINATING = "autoscaling:EC2_INSTANCE_TERMINATING"
+HEARTBEAT_S, LIMIT_S = 3600.0, 48 * 3600.0
+"""AWS' defaults for a lifecycle hook."""
 METRICS_PER_CALL = 500
 PROTECTED_PER_CALL = 50
 INSTANCES_PER_CALL = 200  # AWS' limit of values in one filter
@@ -108,6 +115,57 @@ class Compute:
                     AutoScalingGroupName=group, InstanceIds=some, ProtectedFromScaleIn=protected
                 )
 
+    def notices(self, queue: str) -> tuple[TerminationNotice, ...]:
+        """Announced terminations. What is none (a test notification, another transition) is forgotten at once."""
+        with reported("sqs", "sqs:ReceiveMessage"):
+            answer = self._clients("sqs").receive_message(
+                QueueUrl=queue, MaxNumberOfMessages=10, WaitTimeSeconds=0, VisibilityTimeout=60
+            )
+        found, others = [], []
+        for message in answer.get("Messages", []):
+            notice = self._notice(message)
+            if notice is None:
+                others.append(message["ReceiptHandle"])
+            else:
+                found.append(notice)
+        self.forget_notices(queue, others)
+        return tuple(found)
+
+    def _notice(self, message: dict[str, Any]) -> TerminationNotice | None:
+        try:
+            body = json.loads(message["Body"])
+            body = json.loads(body["Message"]) if "Message" in body else body  # by SNS
+            if body.get("LifecycleTransition") != TERMINATING:
+                return None
+            group, hook, instance = (body[k] for k in ("AutoScalingGroupName", "LifecycleHookName", "EC2InstanceId"))
+            token = str(body.get("LifecycleActionToken", ""))
+        except (ValueError, KeyError, TypeError, AttributeError):
+            return None
+        with reported("autoscaling", "autoscaling:DescribeLifecycleHooks"):
+            hooks = self._clients("autoscaling").describe_lifecycle_hooks(
+                AutoScalingGroupName=group, LifecycleHookNames=[hook]
+            )["LifecycleHooks"]
+        heartbeat_s = float(hooks[0].get("HeartbeatTimeout") or HEARTBEAT_S) if hooks else HEARTBEAT_S
+        limit_s = min(LIMIT_S, 100 * heartbeat_s)
+        return TerminationNotice(message["ReceiptHandle"], group, hook, instance, token, heartbeat_s, limit_s)
+
+    def forget_notices(self, queue: str, receipts: Sequence[str]) -> None:
+        for receipt in receipts:
+            with reported("sqs", "sqs:DeleteMessage"):
+                self._clients("sqs", change=True).delete_message(QueueUrl=queue, ReceiptHandle=receipt)
+
+    def keep_waiting(self, group: str, hook: str, instance_id: str, token: str) -> None:
+        with _still_waiting("autoscaling:RecordLifecycleActionHeartbeat"):
+            self._clients("autoscaling", change=True).record_lifecycle_action_heartbeat(
+                **_action(group, hook, instance_id, token)
+            )
+
+    def let_go(self, group: str, hook: str, instance_id: str, token: str) -> None:
+        with _still_waiting("autoscaling:CompleteLifecycleAction"):
+            self._clients("autoscaling", change=True).complete_lifecycle_action(
+                LifecycleActionResult="CONTINUE", **_action(group, hook, instance_id, token)
+            )
+
     def publish(self, metrics: Sequence[FleetMetric]) -> None:
         """Points of now in CloudWatch's namespace `Quarterdeck`, by AutoScalingGroupName and Queue."""
         for start in range(0, len(metrics), METRICS_PER_CALL):
@@ -166,6 +224,23 @@ class Compute:
                 versions[(row["LaunchTemplateId"], "$Latest")] = str(row.get("LatestVersionNumber", ""))
                 versions[(row["LaunchTemplateId"], "$Default")] = str(row.get("DefaultVersionNumber", ""))
         return versions
+
+
+def _action(group: str, hook: str, instance_id: str, token: str) -> dict[str, str]:
+    found = {"AutoScalingGroupName": group, "LifecycleHookName": hook, "InstanceId": instance_id}
+    return found | ({"LifecycleActionToken": token} if token else {})
+
+
+@contextmanager
+def _still_waiting(action: str) -> Iterator[None]:
+    """A termination that waits no more is done: it went on by itself, or was told so before."""
+    try:
+        with reported("autoscaling", action, leave=frozenset({"ValidationError"})):
+            yield
+    except ClientError as error:
+        if "No active Lifecycle Action" not in str(error):
+            with reported("autoscaling", action):
+                raise
 
 
 def _missing(group: str) -> PlatformError:

@@ -22,6 +22,7 @@ from console.platform.readings import (
     TableStatistics,
     TaskInstance,
     TasksReading,
+    TerminationNotice,
     UpcomingRun,
     WarehouseReading,
     WorkerHeartbeat,
@@ -127,6 +128,20 @@ class ComputePort(Protocol):
 
     def protect(self, group: str, instance_ids: Sequence[str], *, protected: bool) -> None:
         """Whether the group itself may choose these instances when it gets smaller."""
+        ...
+
+    def notices(self, queue: str) -> tuple[TerminationNotice, ...]:
+        """The terminations that groups announced in this SQS queue; a message is told again until it is forgotten."""
+        ...
+
+    def forget_notices(self, queue: str, receipts: Sequence[str]) -> None: ...
+
+    def keep_waiting(self, group: str, hook: str, instance_id: str, token: str) -> None:
+        """The termination waits for as long again. One that waits no more is taken as done."""
+        ...
+
+    def let_go(self, group: str, hook: str, instance_id: str, token: str) -> None:
+        """The termination goes on. One that waits no more is taken as done."""
         ...
 
     def publish(self, metrics: Sequence[FleetMetric]) -> None:

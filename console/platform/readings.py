@@ -190,6 +190,19 @@ class GroupReading:
 
 
 @dataclass(frozen=True)
+class TerminationNotice:
+    """A group's word that it is about to end an instance, and waits: it goes on when told so, or after a while."""
+
+    receipt: str  # of the message
+    group: str
+    hook: str
+    instance_id: str
+    token: str
+    heartbeat_s: float  # without a heartbeat it goes on after so long
+    limit_s: float  # it waits no longer than this, whatever heartbeats come
+
+
+@dataclass(frozen=True)
 class FleetMetric:
     """One point for CloudWatch, by group and queue."""
 

@@ -7,10 +7,12 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from console.fleets.scaling import act, bills, poll, publishing
-from console.fleets.sources import PUBLISHED, SCALED, SCHEDULES
+from console.fleets.scaling import act, bills, poll, publishing, termination
+from console.fleets.sources import NOTICES, PUBLISHED, SCALED, SCHEDULES
 from console.platform import connect
+from console.platform.declared import declaration
 from console.platform.poll import take
+from console.platform.readings import TerminationNotice
 
 
 @shared_task
@@ -27,6 +29,22 @@ def decide() -> None:
 def poll_schedules() -> None:
     """When each DAG's next run is due, and how long the tasks waited that started lately."""
     take(SCHEDULES, lambda: poll.read(connect.airflow(), timezone.now()), poll.save)
+
+
+@shared_task
+def poll_notices() -> None:
+    """Terminations that the groups announced; nothing where no queue is declared."""
+    queue = declaration().terminations_queue
+    if not queue:
+        return
+
+    def save(found: tuple[TerminationNotice, ...], at: datetime) -> None:
+        handled.extend(termination.take_up(found, at))
+
+    handled: list[str] = []
+    if take(NOTICES, lambda: connect.compute().notices(queue), save) and handled:
+        # A message that can't be deleted comes again, and finds its operation there.
+        connect.compute().forget_notices(queue, handled)
 
 
 @shared_task

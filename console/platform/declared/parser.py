@@ -87,6 +87,7 @@ def _declaration(platform: shape.Platform) -> Declaration:
         broker=BrokerDeclared(broker.url, broker.key_prefix, shape.seconds(broker.visibility_timeout)),
         warehouse_url=platform.warehouse.url if platform.warehouse else "",
         lease_url=platform.lease.url if platform.lease else "",
+        terminations_queue=platform.terminations.queue if platform.terminations else "",
         fleets=tuple(
             FleetDeclared(
                 **{

@@ -297,6 +297,12 @@ class Hooks(Shape):
     alertmanager: AlertmanagerHook | None = None
 
 
+class Terminations(Shape):
+    """Where the groups' termination hooks write."""
+
+    queue: Text = Field(description="The URL of an SQS queue: ${TERMINATIONS_QUEUE}.")
+
+
 class Platform(Shape):
     """The declaration of what Quarterdeck operates."""
 
@@ -307,6 +313,7 @@ class Platform(Shape):
     broker: Broker
     warehouse: Database | None = Field(None, description="Amazon Redshift, or any PostgreSQL.")
     lease: Database | None = Field(None, description="Where the schedulers' lease lives: Airflow's database server.")
+    terminations: Terminations | None = Field(None, description="Where the groups' termination hooks write.")
     fleets: tuple[Fleet, ...] = Field((), strict=False)
     sources: tuple[Source, ...] = Field((), strict=False)
     tasks: tuple[Task, ...] = Field((), strict=False)

@@ -207,6 +207,7 @@ class Declaration:
     tables: tuple[TableDeclared, ...]
     datastores: tuple[DatastoreDeclared, ...]
     pagers: tuple[PagerDeclared, ...] = ()
+    terminations_queue: str = ""  # an SQS queue's URL; "" where no hooks are declared
     routes: tuple[RouteDeclared, ...] = ()
     dead_man: DeadManDeclared | None = None
     hooks: HooksDeclared = HooksDeclared()

@@ -22,7 +22,7 @@ from typing import Any
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
-from console.sandbox.aws import groups, services
+from console.sandbox.aws import groups, hooks, services
 from console.sandbox.aws.machines import MACHINE_PATH, Machines
 
 
@@ -85,6 +85,7 @@ def main() -> None:
     port, declaration, ports = int(sys.argv[1]), sys.argv[2], sys.argv[3]
     address = sys.argv[4] if len(sys.argv) > 4 else "127.0.0.1"
     groups.install()
+    hooks.install()
     services.install()
     endpoint = Endpoint(os.environ["AWS_DEFAULT_REGION"])
 
