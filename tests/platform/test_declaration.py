@@ -24,6 +24,7 @@ ENV = {
     "SHOP_URL": "postgresql://console:s3cret-shop@shop/shop",
     "SOURCE_URL": "postgresql:///shop?host=/run/postgresql",
     "PAGERDUTY_KEY": "s3cret-key",
+    "TERMINATIONS_QUEUE": "https://sqs.eu-north-1.amazonaws.com/1/terminations",
     "SLACK_WEBHOOK_URL": "https://hooks.slack.com/services/s3cret",
     "TEAMS_URL": "msteams://s3cret/a/b/c",
     "DEAD_MAN_URL": "https://hc.example.com/s3cret",
