@@ -12,6 +12,7 @@ from console.fleets.facts import Sights, why_blind
 from console.fleets.figures import Fleet, Totals, fleet_of, totals
 from console.fleets.models import GroupSnapshot, Instance, QueueSnapshot, RunningTask, Watch
 from console.fleets.poll import declared_queues
+from console.fleets.scaling.told import NOTHING, Told, told
 from console.lib import listing
 from console.lib.listing import Column, Listing, Pager
 from console.lib.status import Status, worst
@@ -142,6 +143,7 @@ class FleetsPage:
     pill: str
     text: str
     cards: tuple[Fleet, ...]
+    scaling: Mapping[str, Told]  # by queue, of the cards
     cards_pager: Pager
     waiting: Waiting | None
     cost: Cost
@@ -154,9 +156,13 @@ class FleetsPage:
     watch: Watch | None
     sights: Sights
 
+    @property
+    def scaled_cards(self) -> tuple[tuple[Fleet, Told], ...]:
+        return tuple((fleet, self.scaling.get(fleet.queue, NOTHING)) for fleet in self.cards)
+
 
 def fleets_page(now: datetime, query: Mapping[str, str]) -> FleetsPage:
-    """Fifteen queries, however many queues and workers there are."""
+    """Eighteen queries, however many queues and workers there are."""
     sights = Sights.at(now)
     groups = GroupSnapshot.objects.in_bulk()
     summary = _summary(sights, now, groups)
@@ -170,13 +176,15 @@ def fleets_page(now: datetime, query: Mapping[str, str]) -> FleetsPage:
     others, other_pager, total = _others(wanted, declared, known)
     ranked = sorted(range(len(fleets)), key=lambda index: (-fleets[index].rank, index))
     shown = ranked[card_pager.start : card_pager.start + CARDS] if len(fleets) > CARDS else range(len(fleets))
+    cards = tuple(fleets[index] for index in shown)
     return FleetsPage(
         now=now,
         summary=summary,
         heading=_heading(summary, len(declared)),
         pill=_pill(summary),
         text=_text(len(declared), known),
-        cards=tuple(fleets[index] for index in shown),
+        cards=cards,
+        scaling=told([fleet.queue for fleet in cards], now, news=True),
         cards_pager=_cards_links(card_pager),
         waiting=_waiting(sights),
         cost=_cost(sights),

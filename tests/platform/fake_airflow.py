@@ -79,6 +79,7 @@ class FakeAirflow:
     """Its state may be changed at any time. `faults` maps the beginning of a path to what happens instead."""
 
     def __init__(self, version: str = "3.3.2") -> None:
+        self.dags: list[dict[str, Any]] = []
         self.version = version
         self.user, self.password = "console", "right"
         self.token_lives_s = 3600.0
@@ -124,12 +125,15 @@ class FakeAirflow:
             rows.sort(key=lambda row: row["latest_heartbeat"], reverse=query["order_by"] == ["-latest_heartbeat"])
             return self._page("jobs", rows, query)
         if path == "/api/v2/dags":
-            return {"dags": [], "total_entries": 7}
+            dags = [row for row in self.dags if query.get("paused") != ["false"] or not row["is_paused"]]
+            return self._page("dags", dags, query) if self.dags else {"dags": [], "total_entries": 7}
         if path == "/api/v2/importErrors":
             return {"import_errors": [{"stack_trace": SECRET}], "total_entries": 2}
         if path == "/api/v2/dags/~/dagRuns/~/taskInstances":
             rows = [row for row in self.instances if row["state"] in query.get("state", [row["state"]])]
             rows = [row for row in rows if row["queue"] in query.get("queue", [row["queue"]])]
+            if since := query.get("start_date_gte"):
+                rows = [row for row in rows if row["start_date"] and row["start_date"] >= since[0]]
             if query.get("order_by") == ["start_date"]:
                 rows.sort(key=lambda row: (row["start_date"] is None, row["start_date"], row["id"]))
             return self._page("task_instances", rows, query)

@@ -101,3 +101,28 @@ class TestPools:
     def test_without_a_limit_have_minus_one_slots(self, fake: FakeAirflow, airflow: Airflow) -> None:
         fake.pools = [pool("unlimited", -1, open_slots=float("inf"))]
         assert (airflow.pools()[0].slots, airflow.pools()[0].open) == (-1, -1)
+
+
+class TestSchedules:
+    def test_tell_the_next_run_of_each_dag_over_all_pages(self, fake: FakeAirflow, airflow: Airflow) -> None:
+        fake.dags = [
+            {
+                "dag_id": f"d{i:03}",
+                "is_paused": i == 5,
+                "next_dagrun_run_after": None if i == 7 else "2026-11-22T03:00:00Z",
+            }
+            for i in range(120)
+        ]
+        found = airflow.upcoming(limit=2000)
+        assert len(found) == 118
+        assert (found[0].dag_id, found[0].at) == ("d000", datetime(2026, 11, 22, 3, tzinfo=UTC))
+        assert not {"d005", "d007"} & {each.dag_id for each in found}
+        assert len(airflow.upcoming(limit=100)) == 99
+
+    def test_what_started_lately_is_read_in_its_order(self, fake: FakeAirflow, airflow: Airflow) -> None:
+        fake.instances = [instance(number) for number in range(150)] + [instance(200, "queued")]
+        since = datetime(2026, 11, 22, 3, 0, 20, tzinfo=UTC)
+        found = airflow.started(since, limit=1000)
+        assert len(found) == 130
+        assert found[0].started_at == since
+        assert len(airflow.started(since, limit=30)) == 30

@@ -19,6 +19,7 @@ class Told:
     declared: str
     until: datetime | None
     last: ScalingDecision | None
+    news: ScalingDecision | None = None  # the last that said something new; only where it was asked for
 
     @property
     def on(self) -> bool:
@@ -33,19 +34,21 @@ class Told:
 NOTHING = Told("off", "off", None, None)
 
 
-def told(queues: Iterable[str], now: datetime) -> dict[str, Told]:
-    """By queue; two queries, however many there are. Undeclared queues are left out."""
+def told(queues: Iterable[str], now: datetime, *, news: bool = False) -> dict[str, Told]:
+    """By queue; two queries (three with `news`), however many there are. Undeclared queues are left out."""
     fleets = {fleet.queue: fleet for queue in queues if (fleet := declaration().fleet(queue)) is not None}
     if not fleets:
         return {}
     found = switches()
     last = ScalingDecision.objects.newest(list(fleets))
+    new = ScalingDecision.objects.newest(list(fleets), news=True) if news else {}
     return {
         queue: Told(
             mode=mode_of(fleet, switch := found.get(queue), now),
             declared=fleet.autoscaling.mode,
             until=switch.until if switch is not None and switch.holds(now) else None,
             last=last.get(queue),
+            news=new.get(queue),
         )
         for queue, fleet in fleets.items()
     }
