@@ -45,6 +45,8 @@ WATCH_S = 30.0
 """So long without a note from the watcher, nobody listens to the workers' heartbeats."""
 NEVER_S = 60.0
 """What has never been read is given so long: the console has only just begun."""
+PART_S = 45.0
+"""The readings of a system that goes away turn unknown one after the other: told once, as a whole."""
 DAMAGE = {"airflow": Severity.CRITICAL, "broker": Severity.CRITICAL}
 
 
@@ -97,15 +99,17 @@ def own(now: datetime) -> Report:
 
 
 def _blind(one: Blind, sights: Mapping[str, Sight]) -> Finding:
-    system = next((name for name, words in SYSTEMS.items() if words == one.what), "")
-    whole = one.what == "the whole platform"
-    hidden = [sight for sight in sights.values() if not sight.seen]
-    word = "all" if whole else system or one.what.replace(" ", "-")
+    """One system, in part or as a whole: the key is the system's, so that what grows stays one incident."""
+    everything = one.what == "the whole platform"
+    whole = next((name for name, words in SYSTEMS.items() if words == one.what), "")
+    part = next((spec.system for spec in SOURCES.values() if spec.title in one.what), "")
+    word = "all" if everything else whole or part or "part"
+    hidden = [sight for name, sight in sights.items() if not sight.seen and (everything or _system(name) == word)]
     since = f" since {one.since:%H:%M} UTC" if one.since else ""
     return Finding(
         key=f"console.blind:{word}",
         detector="console-blind",
-        severity=Severity.CRITICAL if whole else DAMAGE.get(system, Severity.ERROR),
+        severity=Severity.CRITICAL if everything else DAMAGE.get(whole, Severity.ERROR),
         title=f"The console is blind to {one.what}",
         sentence=f"It can't be seen{since}: {one.because}. What depends on it is unknown.",
         target=f"console/{word}",
@@ -113,9 +117,13 @@ def _blind(one: Blind, sights: Mapping[str, Sight]) -> Finding:
         facts=tuple(Fact(sight.title, sight.reason, "unknown") for sight in hidden[:12]),
         recommended=Recommended(one.remedy or "Look at what is watched.", SITES, "Look at what is watched"),
         causes=("console.behind", "console.blind:all"),
-        after_s=10.0 if one.since else NEVER_S,
+        after_s=NEVER_S if one.since is None else 10.0 if everything or whole else PART_S,
         own=True,
     )
+
+
+def _system(source: str) -> str:
+    return SOURCES[source].system if source in SOURCES else ""
 
 
 def _behind(attempts: Mapping[str, datetime | None], judged: Sight, now: datetime) -> Iterable[Finding]:

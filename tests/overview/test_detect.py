@@ -92,6 +92,20 @@ def test_blindness_to_one_system_keeps_what_depends_on_it(now: datetime) -> None
     assert {"scheduler.", "fleets.", "pools."} <= report(now).unseen
 
 
+def test_a_system_that_goes_away_bit_by_bit_is_one_incident_told_once(now: datetime) -> None:
+    whole(now)
+    unseen(now, TASKS)
+    assert found(now)["console.blind:airflow"].severity is Severity.ERROR
+    detect(now)
+    assert not Incident.objects.exists(), "a part may be the beginning of the whole"
+    later = now + timedelta(seconds=15)
+    whole(later, workers=0)
+    unseen(later, TASKS, SCHEDULER, SOURCES["airflow.pools"])
+    detect(later)
+    incident = Incident.objects.get()
+    assert (incident.key, incident.severity, incident.triggers) == ("console.blind:airflow", "critical", 1)
+
+
 def test_the_warehouse_away_is_one_finding_however_many_tables(now: datetime) -> None:
     whole(now)
     TableSnapshot.objects.update(status="failing", word="breached", severity=3, lag_s=900)
