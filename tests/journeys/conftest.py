@@ -155,7 +155,7 @@ def make_folder() -> Path:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The start is measured before the sandbox that all share takes the machine's time; what takes longest goes last."""
+    """The start is measured before the sandbox that all share takes the machine's time; the longest go last."""
     places = {name: place for place, name in enumerate(LONGEST, start=1)} | {"test_start_and_stop": -1}
     items.sort(key=lambda item: places.get(item.path.stem, 0) if "journeys" in item.path.parts else -2)
     for item in items:
