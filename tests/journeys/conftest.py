@@ -25,7 +25,6 @@ from tests.services import free_port
 
 START_WITHIN_S = 600
 ONE_WITHIN_S = 900
-QUEUES = ("default", "cpu", "io")
 LONGEST = ("test_nothing_is_lost", "test_switchovers", "test_autoscaling")
 LONG = ("stock_count", "partner_files")
 """Their tasks take up to seven minutes, and a drain waits for each: journeys bring work of their own."""
@@ -172,14 +171,6 @@ def rest(sandbox: Sandbox, dags: tuple[str, ...]) -> None:
             sandbox.airflow("PATCH", f"/dags/{dag}/dagRuns/{name}", {"state": "failed"})
 
 
-def autoscaling(sandbox: Sandbox, queue: str, word: str) -> None:
-    """Switch the autoscaling of a fleet, and wait until it is."""
-    with sandbox.client("operator") as client:
-        answer = client.patch(f"fleets/{queue}", json={"autoscaling": word, "reason": "journey"})
-        assert answer.status_code == 202, answer.text
-    sandbox.wait(lambda: sandbox.get(f"fleets/{queue}")["autoscaling"] == word, 60, f"autoscaling of {queue} {word}")
-
-
 @pytest.fixture(scope="session")
 def sandbox() -> Iterator[Sandbox]:
     """A sandbox that runs; a journey that breaks something mends it again."""
@@ -190,8 +181,6 @@ def sandbox() -> Iterator[Sandbox]:
     folder = make_folder()
     made = start(folder / "home", free_port())
     rest(made, LONG)
-    for queue in QUEUES:  # what a journey changes is not to be changed back under its hands
-        autoscaling(made, queue, "off")
     yield made
     assert made.process is not None
     if made.process.poll() is None:

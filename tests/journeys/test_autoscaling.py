@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 
-from tests.journeys.conftest import Sandbox, autoscaling
+from tests.journeys.conftest import Sandbox
 
 pytestmark = pytest.mark.sandbox
 
@@ -34,13 +33,6 @@ def by_console(sandbox: Sandbox, kind: str) -> list[dict[str, Any]]:
     """Operations of a kind on io that the console itself asked for."""
     found = sandbox.get(f"operations?kind={kind}&limit=100")
     return [each for each in found if each["requested_by"] == "quarterdeck" and "io" in each["title"]]
-
-
-@pytest.fixture(autouse=True)
-def switched_on(sandbox: Sandbox) -> Iterator[None]:
-    autoscaling(sandbox, "io", "on")
-    yield
-    autoscaling(sandbox, "io", "off")
 
 
 def test_a_flooded_queue(sandbox: Sandbox) -> None:

@@ -15,7 +15,7 @@ from psycopg2 import sql
 
 from tests.journeys.conftest import Sandbox
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("fixed_sizes")]
 
 JWT = re.compile(r"eyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]{8,}")
 PAGES = ("/", "/scheduler/", "/fleets/", "/fleets/io/", "/pools/", "/freshness/", "/datastores/", "/operations/")

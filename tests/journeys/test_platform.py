@@ -17,7 +17,7 @@ from botocore.exceptions import BotoCoreError
 from console.sandbox import reaper
 from tests.journeys.conftest import Sandbox
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("fixed_sizes")]
 
 NAMES = {
     "postgres", "warehouse", "redis", "broker", "aws", "cloud", "replication", "pager", "airflow-api", "dag-processor",

@@ -29,7 +29,7 @@ from tests.platform.contracts import (
     WarehouseContract,
 )
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("fixed_sizes")]
 
 
 @pytest.fixture
