@@ -12,9 +12,11 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from console.freshness import check_api, cutoffs
+from console.freshness.budget import Budget, budget
 from console.freshness.check_api import CutoffOut, EventOut, cutoff_out, event_out
 from console.freshness.detail import RANGES, find, lag_history
 from console.freshness.models import CutoffRow, TableEvent, TableSnapshot, of
+from console.freshness.outlook import Alarm
 from console.freshness.pages import lag_series
 from console.freshness.rows import TableRow, look, table_row
 from console.lib.api import Remembered, not_found
@@ -61,6 +63,22 @@ class LagPoint(Schema):
     lag_s: float | None
 
 
+class Burn(Schema):
+    """How many times faster than allowed the error budget was used in the last `window_s`."""
+
+    window_s: float
+    times: float
+
+
+class BudgetOut(Schema):
+    """Minutes over the SLO or unknown, against 1 % of them; `alarm`: page, ticket or null. Cutoffs of 30 days."""
+
+    burns: list[Burn]
+    alarm: Literal["page", "ticket"] | None
+    cutoffs_met: int
+    cutoffs_due: int
+
+
 class HistoryOut(Remembered):
     """A table's lag over time, oldest first; each point is the worst of the `step_s` seconds that begin at `at`."""
 
@@ -69,6 +87,7 @@ class HistoryOut(Remembered):
     step_s: int
     points: list[LagPoint]
     events: list[EventOut]
+    budget: BudgetOut
 
 
 class Which(Schema):
@@ -135,7 +154,17 @@ def history(request: HttpRequest, name: str, query: Query[HistoryQuery]) -> Hist
         slo_s=row.slo_s,
         step_s=chart.step_s,
         events=[event_out(event) for event in TableEvent.objects.filter(table=name, at__gte=chart.start)[:200]],
+        budget=_budget(budget(name, row.slo_s, now)),
         points=[LagPoint(at=datetime.fromtimestamp(x, UTC), lag_s=lag) for x, lag in zip(chart.x, lags, strict=True)],
+    )
+
+
+def _budget(found: Budget) -> BudgetOut:
+    return BudgetOut(
+        burns=[Burn(window_s=window_s, times=round(times, 2)) for window_s, times in found.burns],
+        alarm=None if found.alarm is None else "page" if found.alarm == Alarm.PAGE else "ticket",
+        cutoffs_met=found.met,
+        cutoffs_due=found.due,
     )
 
 

@@ -27,6 +27,8 @@ _WRITTEN = [
     "prepared_count",
     "own_xid",
     "snapshot_xmin",
+    "mark_xid",
+    "mark_at",
     "holder_pid",
     "holder_user",
     "holder_since",
@@ -99,6 +101,7 @@ def save(results: Sequence[Written], as_of: datetime) -> None:
             row.epoch, row.seq, row.beat_at = beat.epoch, beat.seq, beat.beat_at
             row.row_safe_before, row.prepared_count = beat.row_safe_before, beat.prepared_count
             row.own_xid, row.snapshot_xmin = beat.own_xid, beat.xmin
+            row.mark_xid, row.mark_at = result.reading.mark or (None, None)
             row.holder_pid = holder.pid if holder else None
             row.holder_user = holder.user if holder else ""
             row.holder_since = holder.since if holder else None

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import AfterValidator, ConfigDict, Field
 
 from console.accounts.api_auth import operator
@@ -18,6 +18,7 @@ from console.freshness.asking import Question, Told, Untracked, ask
 from console.freshness.models import CutoffRow, Heartbeat, TableEvent, TableSnapshot, generation
 from console.freshness.watermark import Basis
 from console.lib.api import Change, Problem, not_found
+from console.operations.schemas import OperationOut, submitted
 from console.platform.declared import declaration
 
 router = Router(tags=["freshness"])
@@ -280,6 +281,31 @@ def _heartbeat_out(row: Heartbeat) -> HeartbeatOut:
 @router.get("/tasks", response=list[HeartbeatOut], summary="The heartbeats of each DMS task")
 def tasks(request: HttpRequest) -> list[HeartbeatOut]:
     return [_heartbeat_out(row) for row in Heartbeat.objects.all()]
+
+
+class Repair(Change):
+    """`plan`: the id of the preflight that was shown, where one was."""
+
+    plan: str | None = None
+
+
+class Reload(Repair):
+    """`task`: through which one, where several write to the table. `confirm`: the table's name."""
+
+    task: str = ""
+    confirm: str | None = None
+
+
+@router.post("/tasks/{name}/resume", response={202: OperationOut}, auth=operator, summary="Resume a DMS task")
+def resume(request: HttpRequest, name: str, body: Repair) -> Status[dict[str, Any]]:
+    return submitted(request, "dms-resume", {"task": name}, reason=body.reason, plan=body.plan)
+
+
+@router.post("/tables/{name}/reload", response={202: OperationOut}, auth=operator, summary="Load a table anew")
+def reload(request: HttpRequest, name: str, body: Reload) -> Status[dict[str, Any]]:
+    """`confirm` is the table's name: it is emptied first. What was proven of it is revoked."""
+    sent = {"table": name, "task": body.task}
+    return submitted(request, "table-reload", sent, reason=body.reason, plan=body.plan, confirm=body.confirm)
 
 
 class Attestation(Change):

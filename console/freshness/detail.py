@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from console.freshness import cutoffs
+from console.freshness.budget import Budget, budget
 from console.freshness.cells import Cell
 from console.freshness.models import Found, Heartbeat, OriginSnapshot, TableEvent, TableSnapshot, TaskSnapshot, of
 from console.freshness.pages import OriginRow, TaskRow, lag_series, origin_row, task_row
@@ -109,6 +110,7 @@ class TablePage:
     cells: tuple[Cell, ...]
     events: tuple[Event, ...]
     beats: tuple[Heartbeat, ...]
+    budget: Budget
     limit: str  # what the watermark waits for, as a sentence; "" when nothing does
     no_watermark: str = NO_WATERMARK
 
@@ -126,7 +128,7 @@ def find(name: str) -> TableSnapshot | None:
 
 
 def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) -> TablePage:
-    """The page `/freshness/TABLE/`. Six queries besides the one that found the table."""
+    """The page `/freshness/TABLE/`. Eight queries besides the one that found the table."""
     view = look(now)
     row = table_row(table, view)
     snapshot = TaskSnapshot.objects.filter(name=table.task).first()
@@ -152,6 +154,7 @@ def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) ->
         cells=cutoffs.cells(cutoffs.of_tables([table.name], now).get(table.name, ()), row.nine, now),
         events=tuple(_event(event) for event in TableEvent.objects.filter(table=table.name)[:EVENTS]),
         beats=tuple(Heartbeat.objects.filter(task__in=table.tasks)),
+        budget=budget(table.name, table.slo_s, now),
         limit=_limit(table) if row.nine and row.nine != "FRESH" else "",
     )
 

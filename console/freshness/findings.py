@@ -101,6 +101,17 @@ def _facts(rows: list[TableRow]) -> Iterable[Fact]:
 
 
 def _recommended(task: str, first: TableRow, broken: bool) -> Recommended:
+    if broken and first.nine and any(f"{task} is {word}" in first.reason for word in ("stopped", "failed")):
+        text = f"Read why {task} stopped, then resume it where it stopped."
+        return Recommended(text, f"{URL}tasks/{task}/resume/", f"Resume {task}", "dms-resume", {"task": task})
+    if broken and first.nine and any(word in first.reason for word in ("DMS suspended it", "Table error", "cancelled")):
+        text = f"Find out why {first.name} is in error, then load it anew."
+        return Recommended(text, f"{first.url}reload/", "Reload the table", "table-reload", {"table": first.name})
+    if first.holder:
+        text = (
+            f"Ask the owner of {first.source} to end {first.holder}: what it wrote must arrive before this is complete."
+        )
+        return Recommended(text, first.url, "Look at the table")
     if broken:
         text = f"Look at the DMS task {task}: resume it where it stopped, or reload the table that is in error."
     else:

@@ -206,7 +206,7 @@ def judge(
         row=row,
         outlook=found,
         row_lag_s=row_lag_s,
-        limiting=_limiting(found, sight),
+        limiting=_limiting(found, sight, row.at, commit.at),
         speed=limiting.short,
         forecasts=forecasts,
         proof_seq=proof.seq if proof else None,
@@ -238,9 +238,13 @@ def _unproven(row: Watermark, sight: TaskSight) -> str:
     return f"Nothing is proven: {why}." if why else ""
 
 
-def _limiting(found: Outlook, sight: TaskSight) -> dict[str, object]:
-    """What the watermark waits for: a task, or a transaction at its source."""
-    if "HELD_BY_TXN" in found.tags and sight.holder is not None:
+def _limiting(
+    found: Outlook, sight: TaskSight, row_at: datetime | None, commit_at: datetime | None
+) -> dict[str, object]:
+    """What the watermark waits for: a task, or a transaction at its source that what was committed has passed."""
+    holder = sight.holder
+    holds = holder is not None and row_at is not None and commit_at is not None and row_at <= holder.since <= commit_at
+    if sight.holder is not None and (holds or "HELD_BY_TXN" in found.tags):
         return {
             "kind": "transaction",
             "id": str(sight.holder.pid),

@@ -196,6 +196,8 @@ class Heartbeat(models.Model):
     prepared_count = models.IntegerField(null=True)
     own_xid = models.BigIntegerField(null=True)
     snapshot_xmin = models.BigIntegerField(null=True)
+    mark_xid = models.BigIntegerField(null=True)  # given out at the source a moment before that
+    mark_at = models.DateTimeField(null=True)
     holder_pid = models.IntegerField(null=True)
     holder_user = models.CharField(max_length=200, default="", blank=True)
     holder_since = models.DateTimeField(null=True)

@@ -24,7 +24,7 @@ from console.freshness.judge import SEVERITY, VERDICT, write
 from console.freshness.models import Heartbeat, TableEvent, TableSnapshot, next_generation
 from console.freshness.outlook import STATUS, Cutoff, Holder, Nine
 from console.freshness.poll import TaskResult, read_replication
-from console.freshness.watermark import Beat, Condition, see, see_source
+from console.freshness.watermark import Beat, Condition, mark, see, see_source
 from console.lib.words import count
 from console.platform.declared import Declaration, TaskDeclared
 from console.platform.models import Source, remember_failure, remember_success
@@ -135,7 +135,7 @@ def _follow(heartbeat: Heartbeat, task: TaskDeclared, result: TaskResult, found:
     track, course = store.load_track(heartbeat.track), store.load_course(heartbeat.course)
     written = _written(heartbeat)
     if written is not None:
-        track = see_source(track, written)
+        track = mark(see_source(track, written), heartbeat.mark_xid, heartbeat.mark_at)
     reading = result.reading
     if found.arrivals is not None:
         beat = next((beat for beat in found.arrivals.beats if beat.task == task.name), None)

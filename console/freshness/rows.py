@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -84,6 +85,8 @@ class TableRow:
     watermark_reason: str = ""  # why there is none, or why it stands still
     epoch: int | None = None
     generation: int = 0
+    tags: str = ""
+    holder: str = ""  # the source's open transaction that holds it back, as a sentence's part
 
     @property
     def url(self) -> str:
@@ -118,7 +121,14 @@ def table_row(table: TableSnapshot, view: View) -> TableRow:
         watermark_reason=table.held if table.followed else NO_WATERMARK,
         epoch=table.epoch,
         generation=table.generation,
+        tags=table.tags,
+        holder=_holder(table.limiting) if "HELD_BY_TXN" in table.tags else "",
     )
+
+
+def _holder(limiting: str) -> str:
+    found = json.loads(limiting) if limiting else {}
+    return f"{found['user']}'s transaction (pid {found['pid']})" if found.get("kind") == "transaction" else ""
 
 
 @dataclass(frozen=True)

@@ -119,6 +119,8 @@ def see(track: TaskTrack, beat: Beat | None, run: str, *, overlap: int = 0) -> T
     """
     if beat is None or track.unsettled:
         return track
+    if beat.epoch < track.epoch:  # after an attestation the log before it may be applied again: it proves nothing
+        return replace(track, run=run, left=None, seen=(), waiting=())
     if beat.epoch != track.epoch:
         return _unsettled(track, f"the warehouse shows epoch {beat.epoch} of the source (was {track.epoch})")
     back_s = 0.0 if track.newest_at is None else _s(track.newest_at, beat.beat_at)
@@ -126,7 +128,7 @@ def see(track: TaskTrack, beat: Beat | None, run: str, *, overlap: int = 0) -> T
         return _unsettled(track, f"the source's clock went back by {back_s:.0f} s")
     track = replace(
         track,
-        marks=_marked(track.marks, beat),
+        marks=_marked(track.marks, beat.own_xid, beat.beat_at),
         newest_at=_later(track.newest_at, beat.beat_at),
         newest_seq=max(track.newest_seq, beat.seq),
     )
@@ -144,6 +146,17 @@ def see(track: TaskTrack, beat: Beat | None, run: str, *, overlap: int = 0) -> T
     return _proven(track, track.seen[-keep] if len(track.seen) == keep else None)
 
 
+def mark(track: TaskTrack, own_xid: int | None, at: datetime | None) -> TaskTrack:
+    """Take notice of a transaction id that the writer was given at `at`, a moment before its beat.
+
+    On a busy source some transaction that is older than the beat's own always runs, and the cross-check would fall back
+    to the beat before; with this it falls back by that moment only.
+    """
+    if own_xid is None or at is None or track.unsettled:
+        return track
+    return replace(track, marks=_marked(track.marks, own_xid, at))
+
+
 def attest(epoch: int, source_seq: int | None = None) -> TaskTrack:
     """Begin anew in `epoch`, on an operator's word that the source's state is what the warehouse shall follow."""
     return TaskTrack(epoch=epoch, source_seq=source_seq)
@@ -157,14 +170,14 @@ def _with(track: TaskTrack, beat: Beat) -> TaskTrack:
     return replace(track, waiting=(*track.waiting, beat))
 
 
-def _marked(marks: tuple[Mark, ...], beat: Beat) -> tuple[Mark, ...]:
-    """With this beat's, in the order of their ids: of overlapping batches the older one's beat may be seen last."""
-    if beat.own_xid is None:
+def _marked(marks: tuple[Mark, ...], own_xid: int | None, at: datetime) -> tuple[Mark, ...]:
+    """With this one, in the order of their ids: of overlapping batches the older one's beat may be seen last."""
+    if own_xid is None:
         return marks
-    place = bisect_left(marks, beat.own_xid, key=lambda mark: mark.own_xid)
-    if place < len(marks) and marks[place].own_xid == beat.own_xid:
+    place = bisect_left(marks, own_xid, key=lambda mark: mark.own_xid)
+    if place < len(marks) and marks[place].own_xid == own_xid:
         return marks
-    return (*marks[:place], Mark(beat.own_xid, beat.beat_at), *marks[place:])[-MARKS:]
+    return (*marks[:place], Mark(own_xid, at), *marks[place:])[-MARKS:]
 
 
 def _proven(track: TaskTrack, proof: Beat | None) -> TaskTrack:

@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from console.platform.aws import POLL_S, Clients, chunks, rows, utc
+from botocore.exceptions import ClientError
+
+from console.platform.aws import POLL_S, Clients, chunks, reported, rows, utc
 from console.platform.budget import Budget
+from console.platform.ports import PlatformError
 from console.platform.readings import ReplicationTaskReading, TableStatistics, run_of
 
 SYSTEM = "AWS DMS"
 TASKS_PER_CALL = 100
 METRICS = ("CDCLatencySource", "CDCLatencyTarget", "CDCIncomingChanges")
+IN_THE_WRONG_STATE = "InvalidResourceStateFault"
 QUERIES_PER_CALL = 500  # CloudWatch's limit
 LOOK_BACK = timedelta(minutes=10)
 """DMS publishes once a minute, CloudWatch shows it a minute or two later."""
@@ -69,6 +73,32 @@ class Replication:
                 PaginationConfig={"PageSize": 500},
             )
         )
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def resume(self, arn: str) -> None:
+        """Start a task where it stopped. One that starts or runs already is left alone."""
+        try:
+            with reported("dms", "dms:StartReplicationTask", leave=frozenset({IN_THE_WRONG_STATE})):
+                self._clients("dms", change=True).start_replication_task(
+                    ReplicationTaskArn=arn, StartReplicationTaskType="resume-processing"
+                )
+        except ClientError as error:
+            with reported("dms", "dms:DescribeReplicationTasks"):
+                filters = [{"Name": "replication-task-arn", "Values": [arn]}]
+                found = self._clients("dms").describe_replication_tasks(Filters=filters)["ReplicationTasks"]
+            if not found or found[0].get("Status") not in ("starting", "running"):
+                raise _wrong_state(error) from None
+
+    def reload_table(self, arn: str, schema: str, table: str) -> None:
+        """Load a table anew: it is emptied first. Not idempotent. The task has to be running."""
+        try:
+            with reported("dms", "dms:ReloadTables", leave=frozenset({IN_THE_WRONG_STATE})):
+                self._clients("dms", change=True).reload_tables(
+                    ReplicationTaskArn=arn, TablesToReload=[{"SchemaName": schema, "TableName": table}]
+                )
+        except ClientError as error:
+            raise _wrong_state(error) from None
 
     def _described(self, identifiers: Sequence[str], budget: Budget) -> dict[str, dict[str, Any]]:
         tasks: dict[str, dict[str, Any]] = {}
@@ -142,6 +172,16 @@ class Replication:
                 if arn in known:
                     self._instances[arn] = (moment + INSTANCES_KNOWN_S, known[arn])
         return known
+
+
+def _wrong_state(error: ClientError) -> PlatformError:
+    return PlatformError(
+        SYSTEM,
+        "rejected",
+        f"AWS DMS refused: {error.response.get('Error', {}).get('Message', 'its task is in another state')}",
+        remedy="Look at the task's state in the console of DMS.",
+        permanent=True,
+    )
 
 
 def _query(key: str, metric: str, instance: str, task: str) -> dict[str, Any]:

@@ -28,6 +28,8 @@ from console.platform.readings import (
 )
 
 BEAT_S = 5.0
+MARK_AHEAD_S = 0.3
+"""A transaction id is taken so long before the beat: most transactions that run beside it are younger than that."""
 READ_S = 8.0
 CATALOGUE_S = 30.0
 COLUMNS = "epoch, seq, beat_at, row_safe_before, prepared_count, own_xid, snapshot_xmin"
@@ -45,12 +47,22 @@ WITH sessions AS MATERIALIZED (
     -- The subquery is a gate: it is evaluated before the first prepared transaction is looked at.
     SELECT count(*)::int AS number FROM pg_prepared_xacts
     WHERE (SELECT number FROM opened) >= 0 AND database = current_database()
+), elsewhere AS MATERIALIZED (
+    -- Transactions that are known to be of another database of this server: a snapshot's xmin counts them too.
+    SELECT backend_xid::text::bigint AS xid FROM pg_stat_activity
+    WHERE datname <> current_database() AND backend_xid IS NOT NULL
+    UNION ALL SELECT transaction::text::bigint FROM pg_prepared_xacts WHERE database <> current_database()
 ), facts AS MATERIALIZED (
     SELECT now() AS beat_at,
         CASE WHEN NOT opened.hidden THEN least(opened.oldest, now()) END AS row_safe_before,
         CASE WHEN NOT opened.hidden THEN prepared.number END AS prepared_count,
         pg_current_xact_id()::text::bigint AS own_xid,
-        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS snapshot_xmin,
+        least(
+            pg_current_xact_id()::text::bigint,
+            pg_snapshot_xmax(pg_current_snapshot())::text::bigint,
+            (SELECT min(running::text::bigint) FROM pg_snapshot_xip(pg_current_snapshot()) AS running
+                WHERE (running::text::bigint & 4294967295) NOT IN (SELECT xid FROM elsewhere))
+        ) AS snapshot_xmin,
         {timeline} AS timeline, opened.hidden
     FROM opened, prepared
 )"""
@@ -76,9 +88,10 @@ _WRITE = """
 class Pulse:
     """A PostgreSQL source. Safe for threads. Raises PlatformError."""
 
-    def __init__(self, database: Database, *, beat_s: float = BEAT_S) -> None:
+    def __init__(self, database: Database, *, beat_s: float = BEAT_S, ahead_s: float = MARK_AHEAD_S) -> None:
         self._database = database
         self._beat_s = beat_s
+        self._ahead_s = ahead_s
         self._timeline = True
 
     def beat(self, source: str, orders: Sequence[BeatOrder]) -> PulseReading:
@@ -96,16 +109,20 @@ class Pulse:
     def _beat(self, source: str, orders: Sequence[BeatOrder], missing: tuple[str, ...], budget: Budget) -> PulseReading:
         if not orders:
             return PulseReading((), missing)
+        ((xid, at),) = self._database.rows(sql.SQL("SELECT pg_current_xact_id()::text::bigint, now()"), budget)
+        mark = (int(xid), _utc(at))
+        time.sleep(self._ahead_s)
         rows = self._written(source, orders, budget)
         me, hidden, pid, user, since = rows[0][:5]
         beats = tuple(_beat_of(row[5], row[6:]) for row in rows)
         holder = HolderReading(pid, str(user), since.astimezone(UTC)) if since is not None else None
         if not hidden:
-            return PulseReading(beats, missing, holder)
+            return PulseReading(beats, missing, holder, mark)
         return PulseReading(
             beats,
             missing,
             None,
+            mark,
             blind=f"the console's user {me} may not see when other sessions' transactions began",
             remedy=f'GRANT pg_read_all_stats TO "{me}";',
         )

@@ -160,6 +160,14 @@ class ReplicationPort(Protocol):
 
     def table_statistics(self, arn: str) -> tuple[TableStatistics, ...]: ...
 
+    def resume(self, arn: str) -> None:
+        """Start a task where it stopped. One that starts or runs already is left alone."""
+        ...
+
+    def reload_table(self, arn: str, schema: str, table: str) -> None:
+        """Load a table anew. Not idempotent."""
+        ...
+
 
 class WarehousePort(Protocol):
     """A database in which tables are looked at: the warehouse (Redshift) or a source."""

@@ -321,6 +321,7 @@ class PulseReading:
     beats: tuple[BeatReading, ...]
     missing: tuple[str, ...]  # tasks whose heartbeat table is not there
     holder: HolderReading | None = None
+    mark: tuple[int, datetime] | None = None  # a transaction id given out a moment before them, and when
     blind: str = ""
     remedy: str = ""
 

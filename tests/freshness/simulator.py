@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from console.freshness.watermark import Beat, Condition
+from console.freshness.watermark import Beat, Condition, Mark
 
 ZERO = datetime(2026, 11, 22, tzinfo=UTC)
 END_S = 320.0
 QUIET_S = 240.0  # no transaction begins after this, so that all are over at the end
 BEAT_S = 10.0
 JITTER_S = 1.0
+MARK_S = 0.3
 TABLES = {"a": (0,), "b": (1,), "c": (0, 1)}
 """Which tasks replicate each table; the rows of `c` are shared between both by their ids."""
 
@@ -76,6 +77,7 @@ class Moment:
     beats: tuple[Beat | None, ...]
     runs: tuple[str, ...]
     source: Beat | None
+    mark: Mark | None  # the transaction id that the writer took a moment before that beat
     conditions: dict[str, Condition]
     held: dict[str, frozenset[int]]
 
@@ -328,6 +330,7 @@ class _Simulation:
                     beats=tuple(beats),
                     runs=tuple(each.run_at(at_s) for each in changes),
                     source=self._source_beat(log, at_s),
+                    mark=self._source_mark(log, at_s),
                     conditions={table: self._condition(table, at_s) for table in TABLES},
                     held={table: frozenset(rows) for table, rows in held.items()},
                 )
@@ -347,6 +350,15 @@ class _Simulation:
         after = self.incident.failover_s is not None and at_s > self.incident.failover_s
         kept = (entry for entry in reversed(log) if not (after and entry.lost))
         return next((entry.beat for entry in kept if entry.beat and entry.commit_s <= at_s), None)
+
+    def _source_mark(self, log: list[Entry], at_s: float) -> Mark | None:
+        after = self.incident.failover_s is not None and at_s > self.incident.failover_s
+        kept = (entry for entry in reversed(log) if not (after and entry.lost))
+        found = next((entry for entry in kept if entry.beat and entry.commit_s <= at_s), None)
+        if found is None:
+            return None
+        before_s = found.commit_s - 0.01 - MARK_S
+        return Mark(_xid(before_s), self.clock(before_s))
 
     def _condition(self, table: str, at_s: float) -> Condition:
         incident = self.incident

@@ -74,7 +74,7 @@ class Story:
         )
         self.log.append(beat)
         holder = HolderReading(4711, "batch", self.held_since) if self.held_since else None
-        reading = PulseReading((beat,), (), holder, self.blind, "GRANT it" if self.blind else "")
+        reading = PulseReading((beat,), (), holder, None, self.blind, "GRANT it" if self.blind else "")
         beating.save([beating.Written("shop", (TASK.name,), self.now, reading)], self.now)
         remember_success(BEATS.name, self.now, 0.1)
 

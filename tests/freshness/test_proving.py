@@ -83,6 +83,17 @@ def test_a_transaction_that_is_held_open_holds_the_rows_back_and_is_named(story:
     assert story.table().nine == "FRESH"
 
 
+def test_what_holds_the_rows_back_is_named_long_before_the_slo_is_breached(story: Story) -> None:
+    story.go(5)
+    story.held_since = story.now
+    story.go(1)
+    row = story.table()
+    assert (row.nine, json.loads(row.limiting)["kind"]) == ("FRESH", "transaction")
+    story.held_since = None
+    story.go(1)
+    assert json.loads(story.table().limiting)["kind"] == "task"
+
+
 def test_prepared_transactions_freeze_the_rows_and_are_counted(story: Story) -> None:
     story.go(5)
     before = story.table().row_at

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from console.freshness.watermark import (
@@ -24,6 +24,7 @@ from console.freshness.watermark import (
     Watermark,
     advance,
     attest,
+    mark,
     see,
     see_source,
     watermark,
@@ -45,6 +46,7 @@ scenarios = st.builds(
     missed=st.booleans(),
     idle=st.booleans(),
 )
+pytestmark = pytest.mark.timeout(max(120.0, SEEDS * 1.0))
 thorough = settings(max_examples=SEEDS, deadline=None, suppress_health_check=list(HealthCheck))
 
 
@@ -61,6 +63,8 @@ class Follower:
         for task, track in enumerate(self.tasks):
             if moment.source is not None:
                 track = see_source(track, moment.source)
+            if moment.mark is not None:
+                track = mark(track, moment.mark.own_xid, moment.mark.beat_at)
             if track.unsettled and attested:
                 track = attest(2)
             self.tasks[task] = see(track, moment.beats[task], moment.runs[task], overlap=self.world.scenario.overlap)
@@ -116,7 +120,12 @@ def test_a_watermark_only_grows_within_an_epoch_and_between_loads_and_only_when_
             before[key] = leg
 
 
+REPLAYED = Scenario(seed=739, crash=True, failover=True, two_phase=True, clock_step=True)
+"""After the failover was attested to, a task applies what was written before it once more."""
+
+
 @thorough
+@example(REPLAYED, 0.3)
 @given(scenarios, st.sampled_from([0.1, 0.3, 0.6, 0.9]))
 def test_seeing_less_never_proves_more(scenario: Scenario, share: float) -> None:
     world = simulate(scenario)

@@ -42,7 +42,7 @@ TASK = TaskDeclared("shop-cdc", "shop", "shop-cdc")
 STAMPED = TableDeclared("shop.public.stamped", TASK.name, "public.stamped", "stamped_at", 300, (), 0.1)
 BEAT_S = 0.4
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.timeout(LASTS_S * 2 + 240)]
 
 
 @dataclass
@@ -161,7 +161,8 @@ class Console:
 
     def __init__(self, pair: Pair) -> None:
         site = pair.site
-        self.pulse = Pulse(Database("the source shop", site.database_url("shop", "shop"), "SOURCE_URL"))
+        source = Database("the source shop", site.database_url("shop", "shop"), "SOURCE_URL")
+        self.pulse = Pulse(source, ahead_s=0.05)
         warehouse = site.database_url("loader", "warehouse", warehouse=True)
         self.arrivals = Arrivals(Database("the warehouse", warehouse, "WAREHOUSE_URL"))
         self.dms = Dms(pair)

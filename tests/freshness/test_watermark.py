@@ -149,6 +149,14 @@ def test_a_new_epoch_freezes_until_an_operator_attests() -> None:
     assert (fresh.epoch, fresh.commit_at, fresh.unsettled) == (2, at(60), "")
 
 
+def test_the_log_before_an_attested_failover_may_be_applied_once_more_and_proves_nothing() -> None:
+    track = follow(beat(5, epoch=2), beat(6, epoch=2), track=attest(2))
+    again = follow(beat(3), track=track)
+    assert (again.unsettled, again.seen, again.commit_at) == ("", (), track.commit_at)
+    assert follow(beat(7, epoch=2), track=again).proof == track.proof
+    assert follow(beat(7, epoch=2), beat(8, epoch=2), track=again).commit_at == at(70)
+
+
 def test_a_console_that_knows_of_no_failover_does_not_take_a_later_epoch_for_the_first() -> None:
     assert follow(beat(1, epoch=2)).unsettled
     assert see_source(TaskTrack(), beat(1, epoch=2)).unsettled

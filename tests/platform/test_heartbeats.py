@@ -103,6 +103,30 @@ def test_an_open_transaction_of_somebody_else_holds_the_rows_back_and_is_named(p
     holding.close()
 
 
+def test_what_runs_in_another_database_of_the_server_holds_nothing_back_and_here_it_does(
+    pulse: Pulse, url: str
+) -> None:
+    here, elsewhere = psycopg2.connect(url), psycopg2.connect(ADMIN)
+    try:
+        with elsewhere.cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id()::text::bigint")
+            foreign = cursor.fetchone()[0]
+        beat(pulse)
+        free = beat(pulse).beats[0]
+        assert free.xmin is not None
+        assert free.xmin > foreign
+        assert free.row_safe_before == free.beat_at
+        with here.cursor() as cursor:
+            cursor.execute("SELECT pg_current_xact_id()::text::bigint")
+            mine = cursor.fetchone()[0]
+        beat(pulse)
+        held = beat(pulse).beats[0]
+        assert held.xmin == mine
+    finally:
+        here.close()
+        elsewhere.close()
+
+
 def test_a_prepared_transaction_is_counted_though_no_session_has_it(url: str, pulse: Pulse) -> None:
     if not _prepares(url):
         pytest.skip("this PostgreSQL has max_prepared_transactions = 0")

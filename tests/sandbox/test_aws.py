@@ -20,6 +20,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from console.platform.dms import Replication
+from console.platform.ports import PlatformError
 from console.sandbox.home import REPOSITORY
 from tests.services import free_port
 
@@ -158,6 +160,22 @@ def test_the_tasks_arn_does_not_end_in_its_name(aws: Aws) -> None:
     assert not task["ReplicationTaskArn"].endswith("shop-cdc")
     assert task["Status"] == "running"
     assert task["ReplicationTaskStartDate"].tzinfo is not None
+
+
+def test_a_reload_is_told_to_the_replication_once_and_refused_while_the_task_stands_still(aws: Aws) -> None:
+    dms = aws.client("dms")
+    arn = dms.describe_replication_tasks()["ReplicationTasks"][0]["ReplicationTaskArn"]
+    port = Replication(lambda service, change=False: aws.client(service))  # type: ignore[arg-type]
+    port.reload_table(arn, "public", "orders")
+    assert aws.report()["reload"] == ["public.orders"]
+    assert aws.report()["reload"] == []
+    port.resume(arn)  # it runs already: that is what was wanted
+    dms.stop_replication_task(ReplicationTaskArn=arn)
+    with pytest.raises(PlatformError) as raised:
+        port.reload_table(arn, "public", "orders")
+    assert (raised.value.code, raised.value.permanent) == ("rejected", True)
+    port.resume(arn)
+    assert dms.describe_replication_tasks()["ReplicationTasks"][0]["Status"] == "running"
 
 
 def test_table_statistics_are_what_the_replication_reported(aws: Aws) -> None:
