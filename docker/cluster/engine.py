@@ -21,13 +21,22 @@ CORE_IMAGES = ("console", "proxy")
 PLATFORM_IMAGES = (*CORE_IMAGES, "stand-ins", "airflow")
 CORE = (("postgres", "redis"), ("console-migrate",), ("web", "worker", "beat", "watch", "proxy"))
 PLATFORM = (
-    ("postgres", "redis", "broker", "source", "warehouse", "aws"),
-    ("console-migrate", "airflow-migrate"),
+    ("postgres", "redis", "broker", "source", "warehouse", "aws", "mail"),
+    ("console-migrate", "airflow-migrate", "sources-install"),
     ("airflow-api", "scheduler-a", "dag-processor", "replication", "web", "worker", "beat", "watch", "proxy"),
     ("scheduler-b", "triggerer", "worker-default", "worker-cpu", "worker-io"),
 )
-ONCE = frozenset({"console-migrate", "airflow-migrate"})
+ONCE = frozenset({"console-migrate", "airflow-migrate", "sources-install"})
 """Services that end by themselves."""
+
+
+def _answers(program: str) -> bool:
+    if shutil.which(program) is None:
+        return False
+    try:
+        return subprocess.run([program, "info"], capture_output=True, timeout=20).returncode == 0
+    except subprocess.TimeoutExpired:
+        return False
 
 
 class EngineError(Exception):
@@ -47,10 +56,10 @@ class Engine:
 
     def __init__(self, project: str, env_file: Path) -> None:
         self.project, self.env_file = project, env_file
-        self.podman = shutil.which("docker") is None
+        self.podman = not _answers("docker")  # the program alone, without its daemon, is no engine
         self.program = "podman" if self.podman else "docker"
-        if shutil.which(self.program) is None or (self.podman and shutil.which("podman-compose") is None):
-            raise EngineError("Neither docker nor podman with podman-compose is installed.")
+        if self.podman and not (_answers("podman") and shutil.which("podman-compose")):
+            raise EngineError("Neither Docker (with its daemon) nor podman with podman-compose is here.")
 
     # --- running commands ---------------------------------------------------------------------------------------
 
@@ -72,7 +81,9 @@ class Engine:
         except subprocess.TimeoutExpired:
             raise EngineError(f"{' '.join(command[:4])} … took longer than {within_s:.0f} s") from None
         if check and done.returncode:
-            raise EngineError(f"{' '.join(command)} failed ({done.returncode}):\n{(done.stderr or done.stdout)[-1500:]}")
+            # Not the whole command: it may hold secrets.
+            said = (done.stderr or done.stdout).strip()[-1500:]
+            raise EngineError(f"{' '.join(command[:2])} … {command[-1][:80]} failed ({done.returncode}):\n{said}")
         return done
 
     # --- images -------------------------------------------------------------------------------------------------
@@ -94,11 +105,11 @@ class Engine:
 
     def containers(self, *services: str) -> list[Container]:
         """The project's containers, of these services or of all."""
-        label = "{{.Names}}\t{{.Label \"com.docker.compose.service\"}}"
-        lines = self.run(
-            "ps", "-a", "--filter", f"label=com.docker.compose.project={self.project}", "--format", label
-        ).stdout.splitlines()
-        found = [Container(*line.split("\t")) for line in lines if "\t" in line]
+        ids = self.run("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").stdout.split()
+        said = json.loads(self.run("inspect", *ids).stdout) if ids else []
+        found = [
+            Container(one["Name"].lstrip("/"), one["Config"]["Labels"]["com.docker.compose.service"]) for one in said
+        ]
         return sorted(
             (one for one in found if not services or one.service in services), key=lambda one: (one.service, one.name)
         )

@@ -1,9 +1,10 @@
 #!/bin/bash
-# The shop: tables and first rows made by their owner; others' open transactions bound what can be called complete.
+# Two sources, their tables and first rows made by their owners (no superuser, no other right).
 set -euo pipefail
-psql -v ON_ERROR_STOP=1 -q -U postgres -v shop="$SHOP_PASSWORD" <<'SQL'
-CREATE ROLE shop LOGIN PASSWORD :'shop';
-CREATE DATABASE shop OWNER shop;
-GRANT pg_read_all_stats TO shop;
+for name in shop billing; do
+  psql -v ON_ERROR_STOP=1 -q -U postgres -v name="$name" -v password="$SOURCE_PASSWORD" <<'SQL'
+CREATE ROLE :"name" LOGIN PASSWORD :'password';
+CREATE DATABASE :"name" OWNER :"name";
 SQL
-psql -v ON_ERROR_STOP=1 -q -U shop -d shop -f /seed/shop.sql
+  psql -v ON_ERROR_STOP=1 -q -U "$name" -d "$name" -f "/seed/$name.sql"
+done

@@ -19,7 +19,7 @@ BASES = {
     "docker.io/library/postgres:15-bookworm",
     "docker.io/library/redis:7-bookworm",
 }
-ONCE = {"console-migrate", "airflow-migrate"}
+ONCE = {"console-migrate", "airflow-migrate", "sources-install"}
 
 
 def variables(text: str) -> set[str]:
@@ -43,9 +43,12 @@ def test_the_platform_is_whole() -> None:
     }  # fmt: skip
     assert wanted <= set(SERVICES)
     for name in ("web", "worker", "beat", "watch"):
-        assert SERVICES[name]["deploy"]["replicas"] == 2
+        deploy = SERVICES[name]["deploy"]
+        assert (deploy["mode"], deploy["replicas"]) == ("replicated", 2)
     for name in ("worker-default", "worker-cpu", "worker-io"):
-        assert SERVICES[name]["deploy"]["replicas"] >= 2
+        deploy = SERVICES[name]["deploy"]
+        assert deploy["mode"] == "replicated"
+        assert deploy["replicas"] >= 2
 
 
 def test_core_is_the_console_with_its_own_stores() -> None:

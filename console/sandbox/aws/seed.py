@@ -17,6 +17,8 @@ import yaml
 
 ZONES = ("a", "b", "c")
 IMAGE = "ami-0abcdef1234567890"
+FILES = "platform-files"
+"""The bucket of the files that tasks hand to each other."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ def seed(url: str, region: str, fleets: tuple[Fleet, ...], ports: dict[str, int]
         ReplicasPerNodeGroup=2,
         PreferredCacheClusterAZs=[f"{region}{zone}" for zone in ZONES],
     )
+    client("s3").create_bucket(Bucket=FILES, CreateBucketConfiguration={"LocationConstraint": region})
     dms = client("dms")
     target = _endpoint(dms, "target", "warehouse", "redshift", "loader", ports["warehouse"])
     for source in ("shop", "billing"):
