@@ -126,7 +126,7 @@ class Engine:
     def well(self, container: Container) -> bool:
         """Whether its health check succeeds now."""
         if self.podman:
-            return self.run("healthcheck", "run", container.name, within_s=30, check=False).returncode == 0
+            return self.run("healthcheck", "run", container.name, within_s=60, check=False).returncode == 0
         return self.run("inspect", "-f", "{{.State.Health.Status}}", container.name).stdout.strip() == "healthy"
 
     def wait(self, services: Sequence[str], within_s: float) -> None:
