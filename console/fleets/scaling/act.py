@@ -96,7 +96,13 @@ def _out(look: Look, decision: Decision, now: datetime) -> Came:
 
 def _in(look: Look, decision: Decision, now: datetime) -> Came:
     """By the drain of chosen victims, each of which takes its place in the group along."""
-    victims = choose(look.candidates, -decision.delta, keep=look.kept)
+    assert decision.desired is not None
+    # What boots or is lost serves nobody yet: only workers in service beyond the wanted number may go.
+    serving = sum(1 for each in look.candidates if each.instance_id not in look.kept)
+    surplus = min(-decision.delta, serving - decision.desired)
+    if surplus <= 0:
+        return Came(text=f"not yet: {count(serving, 'worker')} of {decision.desired} wanted are in service")
+    victims = choose(look.candidates, surplus, keep=look.kept)
     if not victims:
         return Came(text="no worker can be drained now: none is in service that nobody else holds")
     who = listed([f"{each.candidate.instance_id} ({each.why})" for each in victims], 5)

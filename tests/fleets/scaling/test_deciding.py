@@ -253,3 +253,14 @@ def test_repetitions_are_forgotten_after_two_days() -> None:
         )
     forget(NOW)
     assert ScalingDecision.objects.count() == 2
+
+
+def test_what_is_left_in_service_is_never_less_than_wanted() -> None:
+    """Four are there, two of them do not serve: draining the others would leave nobody."""
+    names = fleet(NOW, workers=4)
+    Worker.objects.filter(instance_id__in=names[:2]).update(state="stuck")
+    cooled(NOW, 2)
+    found = decided(NOW)
+    assert (found.action, found.desired, found.operation) == ("in", 2, None)
+    assert "2 of 2 wanted" in found.outcome.replace("\N{NBSP}", " ").replace("workers ", "")
+    assert not Operation.objects.filter(kind="drain").exists()
