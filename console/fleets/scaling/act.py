@@ -21,7 +21,7 @@ from console.lib.words import count, listed
 from console.live.changes import publish
 from console.operations.kinds import Invalid
 from console.operations.models import Operation
-from console.operations.submit import Conflict, Refused, submit
+from console.operations.submit import Conflict, NotNow, Refused, order, submit
 
 log = logging.getLogger(__name__)
 
@@ -89,9 +89,25 @@ def _out(look: Look, decision: Decision, now: datetime) -> Came:
     most = look.supply.maximum or 0
     desired = min(wanted, most)
     if desired <= (look.supply.desired or 0):
+        off = _call_off(look, decision)
+        if off:
+            return Came(text=f"{listed([f'OP-{pk}' for pk in off])} called off: those workers are needed again")
         return Came(text=f"the group is at its maximum of {most} until what is drained has gone")
     sent = {"queue": look.fleet.queue, "desired": desired, "wait": False}
     return Came(submit("resize", sent, reason=decision.because[:1000], by=CONSOLE, now=now))
+
+
+def _call_off(look: Look, decision: Decision) -> list[int]:
+    """At the maximum the autoscaler's own drains are in the way: whoever still can takes its queue up again."""
+    off = []
+    for pk in look.own_drains:
+        try:
+            with transaction.atomic():
+                order(pk, "abort", reason=f"Needed again. {decision.because}"[:1000], by=CONSOLE)
+        except NotNow:
+            continue
+        off.append(pk)
+    return off
 
 
 def _in(look: Look, decision: Decision, now: datetime) -> Came:

@@ -10,6 +10,7 @@ from statistics import median
 
 from django.db.models import F, Max
 
+from console.accounts.actor import CONSOLE
 from console.fleets.facts import Sights, bounds_of, demand_of, supply_of, why_blind
 from console.fleets.hands import fleet_target, holders
 from console.fleets.models import (
@@ -57,6 +58,7 @@ class Look:
     candidates: tuple[Candidate, ...]
     kept: frozenset[str]  # instances in other hands
     remarks: tuple[str, ...] = ()
+    own_drains: tuple[int, ...] = ()  # operations of the autoscaler that take workers away, and may be called off
 
 
 @dataclass
@@ -164,6 +166,14 @@ def _look(fleet: FleetDeclared, mode: str, known: _Known) -> Look:
         hold=_hold(queue, known),
         candidates=_candidates(workers, known),
         kept=frozenset({*held, *leaving}),
+        own_drains=tuple(
+            operation.pk
+            for operation in known.drains.get(queue, [])
+            if operation.requested_by_id is None
+            and operation.requested_by_name == CONSOLE.name
+            and not operation.aborting
+            and not operation.parameters.get("replace")
+        ),
         remarks=(f"{known.schedules}: no peak is foreseen.",) if known.schedules and policy.scheduled_peaks else (),
     )
 

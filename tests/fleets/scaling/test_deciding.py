@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from console.accounts.actor import CONSOLE
+from console.accounts.actor import CONSOLE, Actor
+from console.accounts.roles import Role
 from console.fleets.judge import judge
 from console.fleets.models import (
     Instance,
@@ -93,6 +94,10 @@ def cooled(now: datetime, need: int, queue: str = "cpu") -> None:
         )
         for step in range(1, 16)
     )
+
+
+def person() -> Actor:
+    return Actor("mira", None, Role.OPERATOR, "command")
 
 
 def asked(kind: str) -> Operation:
@@ -264,3 +269,15 @@ def test_what_is_left_in_service_is_never_less_than_wanted() -> None:
     assert (found.action, found.desired, found.operation) == ("in", 2, None)
     assert "2 of 2 wanted" in found.outcome.replace("\N{NBSP}", " ").replace("workers ", "")
     assert not Operation.objects.filter(kind="drain").exists()
+
+
+def test_at_the_maximum_its_own_drains_are_called_off_and_nobody_elses() -> None:
+    names = fleet(NOW, workers=4, queued=20, busy=(2, 2, 2, 2))
+    by_hand = submit("drain", {"queue": "cpu", "workers": [names[0]]}, reason="by hand", by=person(), now=NOW)
+    own = submit("drain", {"queue": "cpu", "workers": [names[1]]}, reason="fewer", by=CONSOLE, now=NOW)
+    found = decided(NOW)
+    assert (found.action, found.operation) == ("out", None)
+    assert f"OP-{own.pk} called off" in found.outcome
+    own.refresh_from_db()
+    by_hand.refresh_from_db()
+    assert (own.aborting, by_hand.aborting) == (True, False)
