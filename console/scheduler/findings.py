@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from console.incidents.findings import Fact, Finding, Recommended, Report, Severity
 from console.lib.status import Status
 from console.lib.words import duration
+from console.operations.models import Operation
 from console.scheduler.heartbeats import LOST_S
 from console.scheduler.models import Takeover
 from console.scheduler.pages import State, TakeoverRow, scheduler_state, takeover_rows
@@ -20,6 +21,10 @@ TAKEOVER_SHOWN = timedelta(minutes=10)
 """A takeover that nobody asked for is told for so long."""
 ALONE_S = 300.0
 """A leader may be alone for so long, as after a failover, before anybody is told."""
+DOWN_TARGET = "scheduler"
+"""What a switchover and a failover hold."""
+ORDERED_S = 60.0
+"""So long may nobody lead while a change of leadership that somebody ordered is under way."""
 UNASKED = frozenset({Takeover.Kind.AUTOMATIC, Takeover.Kind.OBSERVED})
 
 _RULES = {
@@ -37,9 +42,14 @@ _RULES = {
 
 
 def findings(now: datetime) -> Report:
-    """Four queries."""
+    """Five queries."""
     state = scheduler_state(now)
-    found = [*_verdict(state), *_agents(state), *_standby(state), *_takeovers(takeover_rows(now, TAKEOVER_SHOWN))]
+    found = [
+        *_verdict(state, ordered=Operation.objects.active().filter(target=DOWN_TARGET).exists()),
+        *_agents(state),
+        *_standby(state),
+        *_takeovers(takeover_rows(now, TAKEOVER_SHOWN)),
+    ]
     return Report(tuple(found), frozenset(_unseen(state)))
 
 
@@ -50,7 +60,8 @@ def _unseen(state: State) -> Iterable[str]:
         yield from ("scheduler.agent:", "scheduler.standby")
 
 
-def _verdict(state: State) -> Iterable[Finding]:
+def _verdict(state: State, *, ordered: bool) -> Iterable[Finding]:
+    """`ordered`: a switchover or failover is under way, so that nobody leads for a moment."""
     verdict = state.verdict
     known = _RULES.get(verdict.rule)
     if verdict.status is Status.UNKNOWN or known is None:
@@ -68,7 +79,7 @@ def _verdict(state: State) -> Iterable[Finding]:
         impact=("No new task starts; tasks that run go on.",) if key == DOWN else (),
         series=tuple(heartbeat_series(host) for host in _hosts(state)),
         recommended=_takeover(state) if key == DOWN else Recommended(verdict.remedy, URL, "Look at the scheduler"),
-        after_s=after_s,
+        after_s=ORDERED_S if ordered and key == DOWN else after_s,
         masked_by=() if key in (DOWN, "scheduler.database") else (DOWN, "scheduler.database"),
     )
 

@@ -71,6 +71,15 @@ def test_a_dead_scheduler(now: datetime) -> None:
     assert any("41" in fact.value or "40" in fact.value for fact in one.facts)
 
 
+def test_while_a_switchover_is_under_way_nobody_is_told_at_once_that_nobody_leads(now: datetime) -> None:
+    whole(now)
+    ended = job(1, "scheduler-a", now - timedelta(seconds=5), state="success", ended_at=now - timedelta(seconds=4))
+    scheduler_polled(now - timedelta(seconds=1), airflow(ended, *helpers(now)))
+    assert found(now)["scheduler.down"].after_s == 20
+    operation(now, state="running", kind="switchover", target="scheduler")
+    assert found(now)["scheduler.down"].after_s == 60
+
+
 def test_a_takeover_that_nobody_asked_for_is_told_and_one_that_was_ordered_is_not(now: datetime) -> None:
     whole(now)
     at = now - timedelta(minutes=2)
