@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,9 @@ from console.sandbox.home import Home, load_secrets
 from console.sandbox.ports import Ports
 from console.sandbox.replication.__main__ import Replication
 from tests.services import free_port
+
+OTHERS = {field.name for field in fields(Ports)} - {"postgres", "warehouse"}
+"""Servers that are not started here."""
 
 
 class RecordedAws:
@@ -111,7 +115,7 @@ def running() -> Iterator[Pair]:
     folder.chmod(0o711)
     home = Home(folder / "home")
     home.create()
-    ports = Ports(1, free_port(), free_port(), 2, 3, 4, 5, 6)
+    ports = Ports(postgres=free_port(), warehouse=free_port(), **dict.fromkeys(OTHERS, 1))
     site = Site(home, ports, load_secrets(home))
     processes: dict[str, subprocess.Popen[bytes]] = {}
 
