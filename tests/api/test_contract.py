@@ -17,6 +17,13 @@ GET  fleets/{}/workers
 GET  freshness
 GET  freshness/tables/{}
 GET  freshness/tables/{}/history
+POST freshness/check
+PUT  freshness/cutoffs
+GET  freshness/changes
+GET  freshness/tasks
+POST freshness/tasks/{}/resume
+POST freshness/tasks/{}/attest
+POST freshness/tables/{}/reload
 GET  pools
 GET  datastores
 GET  operations
