@@ -17,8 +17,9 @@ from console.lib.words import duration
 from console.platform.declared import Declaration
 
 AHEAD = timedelta(hours=26)
-LOOK_AHEAD = timedelta(minutes=15)
-"""Before this nothing is forecast: a watermark that keeps up has not reached tomorrow either."""
+LOOK_AHEAD = timedelta(minutes=5)
+"""Before this nothing is forecast: a watermark that keeps up has not reached tomorrow either, and the least error of
+its speed is minutes by then."""
 GIVEN_UP = timedelta(days=7)
 KEPT = timedelta(days=60)
 UNCERTAIN = {Nine.UNKNOWN.value, Nine.WRITER_DOWN.value, ""}

@@ -52,7 +52,7 @@ def test_the_list_has_each_tables_watermark_and_its_last_cutoffs_in_words(viewer
     due(story, 40, met_at=now - timedelta(minutes=31), pending_at=now - timedelta(minutes=32))
     due(story, 30, pending_at=now)
     due(story, 20, met_at=now)
-    due(story, -10)
+    due(story, -4)
     html = shown(viewer)
     row = html[html.index(f'id="table-{ORDERS.name}"') :].split("</tr>")[0]
     for words in ("on time", "late by minutes: </span>+7", "missing", "unknown", "due, on track"):
