@@ -19,12 +19,14 @@ from console.fleets.fleet_page import Unknown, find_queue
 from console.fleets.models import GroupSnapshot, ScalingDecision, Worker
 from console.fleets.pages import fleets_listed
 from console.fleets.rules import State
+from console.fleets.scaling.bills import costs, levels
 from console.fleets.scaling.told import NOTHING, Told, told
 from console.fleets.workers import WorkerRow, ordered, worker_rows
 from console.lib.api import Change, Remembered, not_found
 from console.lib.status import Status
 from console.operations.kinds import Invalid
 from console.operations.schemas import OperationOut, PlanOut, as_problem, planned, submitted
+from console.platform.declared import declaration
 
 router = Router(tags=["fleets"])
 
@@ -207,7 +209,70 @@ def drain(request: HttpRequest, queue: str, body: DrainIn) -> Answer[dict[str, A
     return _submitted(request, "drain", queue, body)
 
 
-@router.get("/{path:queue}/decisions", response=list[DecisionOut], summary="What its autoscaler decided, newest first")
+class CostOut(Schema):
+    """Of the last `day` or `month`, as worked out at `as_of` over the `covered_h` hours that were seen; USD.
+
+    `static` is a fleet that is always as large as the largest seen, `machine` one machine that holds the peak.
+    """
+
+    period: str
+    as_of: datetime
+    covered_h: float
+    worker_hours: float
+    usd: float
+    boot_usd: float
+    idle_usd: float
+    peak_workers: int
+    static_usd: float
+    machine_usd: float
+    month_usd: float | None
+
+
+class WaitOut(Schema):
+    """Time in queued of the tasks that started in the last `hour` (or two) or `day`. `burn` 1: all of its budget."""
+
+    period: str
+    started: int
+    late: int
+    target_s: float
+    p50_s: float | None
+    p95_s: float | None
+    burn: float | None
+
+
+@router.get("/{path:queue}/cost", response=list[CostOut], summary="What it cost, and what else would have cost")
+def cost(request: HttpRequest, queue: str) -> list[CostOut]:
+    _known(queue, timezone.now())
+    fleet = declaration().fleet(queue)
+    return [
+        CostOut(
+            period=period,
+            as_of=it.as_of,
+            covered_h=it.covered_h,
+            worker_hours=it.bill.hours,
+            usd=it.usd,
+            boot_usd=it.boot_usd,
+            idle_usd=it.idle_usd,
+            peak_workers=it.bill.peak,
+            static_usd=it.static_usd,
+            machine_usd=it.machine_usd,
+            month_usd=it.month_usd,
+        )
+        for period, it in (costs(fleet) if fleet else {}).items()
+    ]
+
+
+@router.get("/{path:queue}/wait", response=list[WaitOut], summary="How long its tasks were queued")
+def wait(request: HttpRequest, queue: str) -> list[WaitOut]:
+    now = timezone.now()
+    _known(queue, now)
+    fleet = declaration().fleet(queue)
+    found = levels(fleet, now) if fleet else {}
+    names = ("started", "late", "target_s", "p50_s", "p95_s", "burn")
+    return [WaitOut(period=word, **{name: getattr(it, name) for name in names}) for word, it in found.items()]
+
+
+@router.get("/{path:queue}/decisions", response=list[DecisionOut], summary="What was decided, newest first")
 def decisions(
     request: HttpRequest, response: HttpResponse, queue: str, limit: Limit = 100, offset: Offset = 0, all: bool = False
 ) -> list[DecisionOut]:

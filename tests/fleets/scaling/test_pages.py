@@ -153,6 +153,12 @@ def test_what_it_cost_and_how_long_tasks_waited() -> None:
     for words in ("Always the peak", "One big machine", "Time in queued", "1 of 5", "400 %"):
         assert words in page, words
     assert client().get("/fleets/cpu/wait.json?range=1h").json()["lines"][0]["y"] == 60.0
+    day, month = client().get("/api/v1/fleets/cpu/cost").json()
+    assert (day["period"], month["period"]) == ("day", "month")
+    assert day["static_usd"] >= day["usd"] > 0
+    hour, day = client().get("/api/v1/fleets/cpu/wait").json()
+    assert (hour["started"], hour["late"], hour["burn"]) == (5, 1, pytest.approx(4.0))
+    assert client().get("/api/v1/fleets/nobody/cost").json() == []
 
 
 def test_other_settings_are_replayed_before_they_are_declared() -> None:
