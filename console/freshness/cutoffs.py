@@ -173,7 +173,7 @@ class Newest:
 def newest(now: datetime) -> Newest | None:
     """One query."""
     found = (
-        CutoffRow.objects.filter(at__lte=now)
+        CutoffRow.objects.filter(at__lte=now, at__gt=now - GIVEN_UP)
         .order_by("-at")
         .values("at")
         .annotate(total=Count("pk"), met=Count("pk", filter=~Q(met_at=None)), latest=Max("deadline"))

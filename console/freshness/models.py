@@ -254,7 +254,10 @@ class CutoffRow(models.Model):
     class Meta:
         ordering = ["table", "at"]
         constraints = [models.UniqueConstraint(fields=["table", "at"], name="freshness_cutoff_once")]
-        indexes = [models.Index(fields=["at"], condition=Q(met_at=None), name="freshness_cutoff_open")]
+        indexes = [
+            models.Index(fields=["at"], condition=Q(met_at=None), name="freshness_cutoff_open"),
+            models.Index(fields=["at"], name="freshness_cutoff_at"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.table} {self.at:%Y-%m-%d %H:%M}"
