@@ -107,13 +107,6 @@ class Sandbox:
     def mend(self, fault: str, *target: str) -> str:
         return self.tell("mend", fault, *target)
 
-    def autoscaling(self, queue: str, word: str) -> None:
-        """Switch a fleet's autoscaling, and wait until it is so."""
-        with self.client("operator") as client:
-            body = {"autoscaling": word, "reason": "journeys"}
-            client.patch(f"fleets/{queue}", json=body).raise_for_status()
-        self.wait(lambda: self.get(f"fleets/{queue}")["autoscaling"] == word, 60, f"autoscaling {word}")
-
     def wait(self, true: Callable[[], Any], within_s: float, what: str = "it") -> Any:
         """The first true value of `true()`, asked every half second. Fails after `within_s` seconds."""
         deadline = time.monotonic() + within_s
