@@ -35,6 +35,7 @@ def by_console(sandbox: Sandbox, kind: str) -> list[dict[str, Any]]:
     return [each for each in found if each["requested_by"] == "quarterdeck" and "io" in each["title"]]
 
 
+@pytest.mark.timeout(2100)  # 300 tasks of real Airflow, a cooldown and two drains
 def test_a_flooded_queue(sandbox: Sandbox) -> None:
     quiet = sandbox.get("fleets/io")
     assert (quiet["autoscaling"], quiet["desired"]) == ("on", quiet["baseline"])
@@ -84,6 +85,7 @@ def test_a_flooded_queue(sandbox: Sandbox) -> None:
 
 def test_with_airflow_away_it_holds(sandbox: Sandbox) -> None:
     before = sandbox.get("fleets/io")["desired"]
+    sandbox.wait(lambda: sandbox.get("fleets/io")["last_decision"]["action"] != "blind", 60, "a decision")
     sandbox.break_("airflow-api-stop")
     try:
         held = sandbox.wait(
