@@ -53,4 +53,6 @@ def runbook(slug: str) -> Runbook | None:
 @lru_cache(maxsize=64)
 def _rendered(slug: str, text: str) -> Runbook:
     first, _, rest = text.partition("\n")
-    return Runbook(slug, first.lstrip("# ").strip(), mark_safe(_MARKDOWN.render(rest)))  # noqa: S308
+    # A long command scrolls in its block: reachable by keyboard. In text the library writes &lt;, so only tags match.
+    html = _MARKDOWN.render(rest).replace("<pre>", '<pre tabindex="0">')
+    return Runbook(slug, first.lstrip("# ").strip(), mark_safe(html))  # noqa: S308

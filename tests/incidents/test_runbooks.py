@@ -25,7 +25,7 @@ def test_it_is_there_with_commands_and_links_that_lead_somewhere(slug: str) -> N
     assert found is not None, f"docs/runbooks/{slug}.md is missing"
     assert found.title
     assert len(found.html) > 400
-    assert "<pre><code>" in found.html, "no command"
+    assert '<pre tabindex="0"><code>' in found.html, "no command"
     for link in re.findall(r'href="([^"]+)"', found.html):
         path = link.partition("#")[0]
         assert path.startswith("/"), link
