@@ -29,7 +29,8 @@ _LOOKS = {
     "waiting": Look("mute", "circle"),
 }
 _ALIASES = {
-    "healthy": "ok in_service ready succeeded done active on_time complete available leading standing_by fresh resolved",
+    "healthy": "ok in_service ready succeeded done active on_time complete available leading standing_by fresh "
+    "resolved",
     "degraded": "warn warning full late slow drift rolled_back stale_config hung retrying open",
     "failing": "bad critical lost failed missing at_risk error automatic down absent unhealthy expired",
     "unknown": "stale not_tested no_data blind unseen",
