@@ -172,7 +172,7 @@ def rest(sandbox: Sandbox, dags: tuple[str, ...]) -> None:
 
 
 @pytest.fixture(scope="session")
-def sandbox() -> Iterator[Sandbox]:
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
     """A sandbox that runs; a journey that breaks something mends it again."""
     running = os.environ.get("JOURNEY_SANDBOX_HOME")
     if running:
@@ -182,6 +182,8 @@ def sandbox() -> Iterator[Sandbox]:
     made = start(folder / "home", free_port())
     rest(made, LONG)
     yield made
+    if request.session.testsfailed:
+        print("What the sandbox said:", *made.output.splitlines()[-60:], sep="\n  ")
     assert made.process is not None
     if made.process.poll() is None:
         made.process.terminate()
