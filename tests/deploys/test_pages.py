@@ -402,7 +402,7 @@ def test_the_fleets_page_costs_the_same_with_operations_on_its_workers(
     now = timezone.now()
     story.half_done(now, workers=workers)
     assert Target.objects.count() == workers + 1
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(15):
         page = fleet_page("cpu", now, {})
     assert page.fleet_busy is not None
     assert page.busy
