@@ -1,6 +1,8 @@
-"""Airflow's command line with one addition: a Celery worker that ends says how many tasks it finished.
+"""Airflow's command line with two additions: a Celery worker that ends says what it finished, and how it ended.
 
-`QUARTERDECK_TALLY` names the file. Only a number is written: task arguments are not looked at.
+`QUARTERDECK_TALLY` names the file. Only a number is written: task arguments are not looked at. A worker that ended by
+an error of its own (seen with Celery 5.6.3: `Unrecoverable error: ValueError('file descriptor is None')` after the broker
+was away) is an exit code of 0 to Airflow; here it is Celery's own, so that nobody takes it for one that was drained.
 """
 
 from __future__ import annotations
@@ -8,6 +10,15 @@ from __future__ import annotations
 import os
 import sys
 from typing import Any
+
+_workers: list[Any] = []
+
+
+def _failure() -> int:
+    """The exit code of a worker that ended by an error; 0 for one that was told to stop."""
+    # A warm shutdown that was asked for over the broker leaves its words here instead of a number.
+    codes = [worker.exitcode for worker in _workers if isinstance(worker.exitcode, int)]
+    return next((code for code in codes if code), 0)
 
 
 def _write_tally(**kwargs: Any) -> None:
@@ -20,13 +31,19 @@ def _write_tally(**kwargs: Any) -> None:
 
 
 def main() -> None:
-    from celery.signals import worker_shutdown
+    from celery.signals import worker_init, worker_shutdown
 
+    worker_init.connect(lambda sender, **kwargs: _workers.append(sender), weak=False)
     worker_shutdown.connect(_write_tally, weak=False)
     from airflow.__main__ import main as airflow
 
     sys.argv = ["airflow", *sys.argv[1:]]
-    airflow()
+    try:
+        airflow()
+    except SystemExit as end:
+        if end.code:
+            raise
+    sys.exit(_failure())
 
 
 if __name__ == "__main__":

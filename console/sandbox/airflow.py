@@ -141,8 +141,8 @@ def settings(site: Site) -> dict[str, str]:
             "scheduler_health_check_threshold": "30",
             "orphaned_tasks_check_interval": "30",
         },
-        # A task ends itself after so many heartbeats in a row that Airflow's API did not take. By default that is 15 s of
-        # silence: a busy minute of two cores, or an API that is started anew, would fail tasks that work well.
+        # A task ends itself after so many heartbeats in a row that Airflow's API did not take. By default that is 15 s
+        # of silence: a busy minute of two cores, or an API that is started anew, would fail tasks that work well.
         "workers": {"min_heartbeat_interval": "10", "max_failed_heartbeats": "9", "execution_api_timeout": "30"},
         "dag_processor": {
             "parsing_processes": "1",
