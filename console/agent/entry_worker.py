@@ -1,8 +1,8 @@
 """Airflow's command line with two additions: a Celery worker that ends says what it finished, and how it ended.
 
 `QUARTERDECK_TALLY` names the file. Only a number is written: task arguments are not looked at. A worker that ended by
-an error of its own (seen with Celery 5.6.3: `Unrecoverable error: ValueError('file descriptor is None')` after the broker
-was away) is an exit code of 0 to Airflow; here it is Celery's own, so that nobody takes it for one that was drained.
+an error of its own (seen with Celery 5.6.3: `Unrecoverable error: ValueError('file descriptor is None')` after the
+broker was away) exits with 0 from Airflow; here with Celery's own code, so that nobody takes it for a drained one.
 """
 
 from __future__ import annotations
