@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -106,6 +107,15 @@ class Sandbox:
 
     def mend(self, fault: str, *target: str) -> str:
         return self.tell("mend", fault, *target)
+
+    @contextmanager
+    def broken(self, fault: str, *target: str) -> Iterator[str]:
+        """A fault that is mended again, whatever becomes of the block."""
+        said = self.break_(fault, *target)
+        try:
+            yield said
+        finally:
+            self.mend(fault, *target)
 
     def wait(self, true: Callable[[], Any], within_s: float, what: str = "it") -> Any:
         """The first true value of `true()`, asked every half second. Fails after `within_s` seconds."""

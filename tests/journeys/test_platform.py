@@ -195,32 +195,29 @@ def test_what_is_stopped_stays_away_alone_until_it_is_mended(
     # Schedulers and workers may start anew without it: a Celery worker sometimes ends when its broker is away.
     others = {one for one in sandbox.processes() if not one.startswith("i-")}
     others -= {name, "scheduler-a.child", "scheduler-b.child"}
-    sandbox.break_(fault)
-    time.sleep(3)
-    assert name not in sandbox.processes()
-    assert set(sandbox.processes()) >= others
-    if variable:
-        with pytest.raises(psycopg2.OperationalError):
-            psycopg2.connect(sandbox.env[variable], connect_timeout=2)
-    sandbox.mend(fault)
+    with sandbox.broken(fault):
+        time.sleep(3)
+        assert name not in sandbox.processes()
+        assert set(sandbox.processes()) >= others
+        if variable:
+            with pytest.raises(psycopg2.OperationalError):
+                psycopg2.connect(sandbox.env[variable], connect_timeout=2)
     assert name in sandbox.processes()
 
 
 def test_an_outage_of_aws_ends_no_instance(sandbox: Sandbox) -> None:
     before = bodies(sandbox)
-    sandbox.break_("aws-stop")
-    with pytest.raises(BotoCoreError):
-        instances(sandbox, "sandbox-io")
-    time.sleep(4)
-    assert bodies(sandbox) == before
-    sandbox.mend("aws-stop")
+    with sandbox.broken("aws-stop"):
+        with pytest.raises(BotoCoreError):
+            instances(sandbox, "sandbox-io")
+        time.sleep(4)
+        assert bodies(sandbox) == before
     assert instances(sandbox, "sandbox-io") <= set(before)
 
 
 def test_the_status_names_what_is_broken(sandbox: Sandbox) -> None:
-    sandbox.break_("replication-pause")
-    assert "Broken on purpose: replication-pause" in sandbox.manage("sandbox", "status")
-    sandbox.mend("replication-pause")
+    with sandbox.broken("replication-pause"):
+        assert "Broken on purpose: replication-pause" in sandbox.manage("sandbox", "status")
     assert "Broken on purpose: nothing" in sandbox.manage("sandbox", "status")
     assert "There is no fault" not in sandbox.manage("sandbox", "break", "nothing", expect=2)
 

@@ -96,9 +96,11 @@ class TestReplication(ReplicationContract):
         return [task.identifier for task in declared.tasks]
 
     def test_every_declared_table_has_statistics(self, replication: Replication, declared: Declaration) -> None:
-        for task in replication.tasks([task.identifier for task in declared.tasks], now=datetime.now(UTC)):
+        names = {task.identifier: task.name for task in declared.tasks}
+        for task in replication.tasks(list(names), now=datetime.now(UTC)):
             rows = {f"{row.schema}.{row.table}" for row in replication.table_statistics(task.arn)}
-            assert {table.name.split(".", 1)[1] for table in declared.tables} <= rows
+            of_task = [table for table in declared.tables if table.task == names[task.identifier]]
+            assert {table.name.split(".", 1)[1] for table in of_task} <= rows
 
 
 class TestDatastores(DatastoresContract):
@@ -124,8 +126,10 @@ class TestWarehouse(WarehouseContract):
 class TestSource(WarehouseContract):
     @pytest.fixture
     def warehouse(self, declared: Declaration) -> Warehouse:
-        return Warehouse(Database("the source shop", declared.sources[0].url, "SOURCE_URL"))
+        source = next(source for source in declared.sources if source.name == "shop")
+        return Warehouse(Database("the source shop", source.url, "SOURCE_URL"))
 
     @pytest.fixture
     def tables(self, declared: Declaration) -> list[tuple[str, str, str]]:
-        return [(table.name, table.name.split(".", 1)[1], table.column) for table in declared.tables]
+        named = [(table.name, *table.name.split(".", 1), table.column) for table in declared.tables]
+        return [(name, relation, column) for name, source, relation, column in named if source == "shop"]
