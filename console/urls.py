@@ -8,6 +8,7 @@ from django.urls import include, path
 from console import health
 from console.api import api, urls
 from console.incidents import views as incidents
+from console.lib.favicon import favicon
 from console.lib.style import style
 from console.live.views import no_stream
 
@@ -28,6 +29,7 @@ urlpatterns = [
     path("style/", style, name="style"),
     path("admin/", admin.site.urls),
     path("api/v1/", urls(api)),
+    path("favicon.ico", favicon),
     path("healthz", health.healthz),
     path("readyz", health.readyz),
     path("metrics", health.scrape),

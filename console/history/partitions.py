@@ -97,7 +97,8 @@ def _create(level: Level, start: datetime) -> None:
     bounds = [start, start + level.span]
     try:
         with transaction.atomic():
-            if not alone():
+            # Looked at again now that nobody else changes them: another process may just have made it.
+            if not alone() or start in existing(level):
                 return
             with connection.cursor() as cursor:
                 cursor.execute(f"LOCK TABLE ONLY {level.table} IN SHARE ROW EXCLUSIVE MODE")

@@ -222,7 +222,7 @@ def kill_the_apply_worker(pair: Pair) -> None:
 def naive(console: Console, held: dict[int, datetime]) -> list[datetime]:
     """What naive rules would call complete: the newest beat in the warehouse, the newest stamp there."""
     found = console.arrivals.arrivals([(TASK.source, TASK.name, TASK.beats_arrive, "public", ())])
-    return [found.beats[0].beat_at] * bool(found.beats) + [max(held.values())] * bool(held)
+    return [*(beat.beat_at for beat in found.beats[:1]), *([max(held.values())] if held else [])]
 
 
 def test_nothing_that_was_called_complete_lacked_a_row_then_or_later(pair: Pair) -> None:
