@@ -171,13 +171,14 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
     wanted = _matching(asked, view)
     shown = listing.pager(asked, wanted.count(), PAGE_SIZE)
     rows = [table_row(table, view) for table in _ordered(wanted, asked, view)[shown.start : shown.start + PAGE_SIZE]]
+    proven = any(row.nine for row in rows)
     sparks = _sparks(rows, now)
     waits = cutoffs.of_tables([row.name for row in rows], now)
     return FreshnessPage(
         status=Status.UNKNOWN if view.blind and found.total else found.status,
         heading=words.statement(found, first, view.blind),
         pill=words.pill(found, view.blind if found.total else ""),
-        text=_text(view, found, first),
+        text=_text(view, found, first, proven),
         found=found,
         worst=first if found.late else None,
         sight=view.oldest,
@@ -191,7 +192,7 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
             )
             for row in rows
         ),
-        unproven=words.PROVEN if any(row.nine for row in rows) else words.UNPROVEN,
+        unproven=words.PROVEN if proven else words.UNPROVEN,
         asof=_asof(query, now),
         newest=cutoffs.newest(now),
         listing=asked,
@@ -337,10 +338,12 @@ def _tasks(view: View) -> tuple[TaskRow, ...]:
     return tuple(rows)
 
 
-def _text(view: View, found: Tally, first: TableRow | None) -> str:
+def _text(view: View, found: Tally, first: TableRow | None, proven: bool) -> str:
     if not found.total:
         return "Declare tables in platform.yaml: their source, DMS task, place in the warehouse and SLO."
     if view.blind:
         remedies = {sight.remedy for sight in (view.replication, view.warehouse) if not sight.seen and sight.remedy}
         return " ".join([view.blind, *sorted(remedies)])
-    return first.reason if first else words.UNPROVEN
+    if first:
+        return first.reason
+    return "Beside each stands up to when it is proven complete." if proven else words.UNPROVEN
