@@ -26,7 +26,7 @@ from tests.services import free_port
 
 START_WITHIN_S = 600
 ONE_WITHIN_S = 900
-LONGEST = ("test_nothing_is_lost", "test_switchovers", "test_autoscaling")
+LONGEST = ("test_incidents", "test_nothing_is_lost", "test_switchovers", "test_autoscaling")
 LONG = ("stock_count", "partner_files")
 """Their tasks take up to seven minutes, and a drain waits for each: journeys bring work of their own."""
 
