@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from console.platform.broker import Broker
 from console.platform.declared import BrokerDeclared
@@ -23,6 +23,8 @@ class ReadySlots:
 
     sandbox: Sandbox
     seen: list[tuple[float, dict[str, int]]] = field(default_factory=list)
+    told: list[str] = field(default_factory=list)
+    """The same in words, worker by worker, for a person who looks for the cause of a shortage."""
     _last: dict[str, tuple[float, WorkerReading]] = field(default_factory=dict)
     _ended: threading.Event = field(default_factory=threading.Event)
 
@@ -49,8 +51,13 @@ class ReadySlots:
             answers = self._broker.workers(living, timeout_s=2.0)
         except PlatformError:  # the broker is away: nobody consumes less for it, and nobody can be asked
             answers = ()
-        self._last.update({answer.node: (now, answer) for answer in answers if answer.queues is not None})
+        for answer in answers:
+            # The three questions of one look are answered one by one: on a busy machine the slots may miss the look.
+            known = self._last[answer.node][1].concurrency if answer.node in self._last else None
+            if answer.queues is not None:
+                self._last[answer.node] = (now, replace(answer, concurrency=answer.concurrency or known))
         slots: dict[str, int] = {}
+        found = {answer.node: answer for answer in answers}
         for node in living:
             at, answer = self._last.get(node, (0.0, None))
             if answer is None or now - at > REMEMBERED_S:
@@ -59,6 +66,18 @@ class ReadySlots:
                 slots[queue] = slots.get(queue, 0) + (answer.concurrency or 0)
         if answers:
             self.seen.append((now, slots))
+            words = [self._words(node, found.get(node), now) for node in living]
+            self.told.append(f"{time.strftime('%H:%M:%S')} {slots} {'; '.join(words)}")
+
+    def _words(self, node: str, answer: WorkerReading | None, now: float) -> str:
+        if answer is None:
+            return f"{node} silent for {now - self._last[node][0]:.1f} s" if node in self._last else f"{node} silent"
+        return f"{node} {answer.concurrency} on {answer.queues}"
 
     def fewest(self, queue: str) -> int:
         return min(slots.get(queue, 0) for _, slots in self.seen)
+
+    def around_fewest(self, queue: str) -> str:
+        """The words of the samples about the worst one of this queue."""
+        worst = min(range(len(self.seen)), key=lambda at: self.seen[at][1].get(queue, 0))
+        return "\n".join(self.told[max(0, worst - 3) : worst + 4])
