@@ -17,6 +17,8 @@ from console.platform.datastores import Datastores
 from console.platform.declared import declaration
 from console.platform.dms import Replication
 from console.platform.heartbeats import Arrivals, Pulse
+from console.platform.heartbeats_mysql import MysqlPulse
+from console.platform.mysql import Mysql
 from console.platform.ports import (
     AgentsPort,
     AirflowPort,
@@ -91,22 +93,17 @@ def arrivals() -> ArrivalsPort:
 
 @lru_cache(maxsize=64)
 def pulse(name: str) -> PulsePort:
-    """The heartbeats of the source of this name. PlatformError `unsupported` for an engine without a writer."""
+    """The heartbeats of the source of this name. PlatformError `not_found` where it is not declared."""
     source = next((source for source in declaration().sources if source.name == name), None)
     system = f"the source {name}"
     if source is None:
         raise PlatformError(
             system, "not_found", f"{system} is not declared", remedy="Add it to `sources`.", permanent=True
         )
-    if source.engine != "postgresql":
-        raise PlatformError(
-            system,
-            "unsupported",
-            f"heartbeats are not written into {source.engine} sources yet",
-            remedy="Their lag is shown by DMS' own figures; nothing is proven.",
-            permanent=True,
-        )
-    return Pulse(Database(system, source.url, f"the URL of source {name} in platform.yaml"))
+    variable = f"the URL of source {name} in platform.yaml"
+    if source.engine == "mysql":
+        return MysqlPulse(Mysql(system, source.url, variable))
+    return Pulse(Database(system, source.url, variable))
 
 
 @lru_cache(maxsize=1)

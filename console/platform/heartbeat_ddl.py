@@ -23,9 +23,12 @@ def _name(relation: str, quote: str = '"') -> str:
 
 
 def at_source(tasks: Sequence[TaskDeclared], engine: str, user: str) -> list[str]:
-    """For a source of this engine: one table per DMS task, and what the console's user needs."""
+    """For a source of this engine: one table per DMS task, and what the console's user needs.
+
+    `user` may be an account (`console@10.0.%`) at MySQL; a name alone is one that comes from anywhere.
+    """
     if engine == "mysql":
-        return _at_mysql(tasks, user)
+        return _at_mysql(tasks, user if "@" in user or not user else f"{user}@%")
     statements = [f'CREATE SCHEMA IF NOT EXISTS "{schema}"' for schema in _schemas([task.beats for task in tasks])]
     statements += [f"CREATE TABLE IF NOT EXISTS {_name(task.beats)} ({_COLUMNS['postgresql']})" for task in tasks]
     if user:
@@ -42,16 +45,30 @@ def _at_mysql(tasks: Sequence[TaskDeclared], user: str) -> list[str]:
         f"CREATE TABLE IF NOT EXISTS {_name(task.beats, '`')} ({_COLUMNS['mysql']}) ENGINE=InnoDB" for task in tasks
     ]
     if user:
-        statements += [f"GRANT SELECT, INSERT, UPDATE ON {_name(task.beats, '`')} TO '{user}'@'%'" for task in tasks]
-        statements.append(f"GRANT PROCESS, XA_RECOVER_ADMIN ON *.* TO '{user}'@'%'")
+        to = account(user)
+        statements += [f"GRANT SELECT, INSERT, UPDATE ON {_name(task.beats, '`')} TO {to}" for task in tasks]
+        # MariaDB, and MySQL before 8, let everybody see prepared transactions, and do not know that privilege.
+        statements.append(f"GRANT PROCESS /*!80000 , XA_RECOVER_ADMIN */ ON *.* TO {to}")
     return statements
 
 
-def at_warehouse(tasks: Sequence[TaskDeclared], user: str) -> list[str]:
-    """For Redshift or PostgreSQL. DMS makes the tables itself when it loads them; made before, it fills them."""
+def account(user: str) -> str:
+    """MySQL's `console@%` as GRANT wants it."""
+    quoted = (part.replace("\\", "\\\\").replace("'", "''") for part in user.rpartition("@")[::2])
+    return "@".join(f"'{part}'" for part in quoted)
+
+
+def at_warehouse(tasks: Sequence[TaskDeclared], user: str, engine: str = "postgresql") -> list[str]:
+    """For Redshift or PostgreSQL, of a source of this engine. DMS makes the tables itself when it loads them.
+
+    Made before, it fills them; a MySQL source's moments are DATETIME, which DMS carries as timestamps without a zone.
+    """
+    columns = _COLUMNS["postgresql"]
+    if engine == "mysql":
+        columns = columns.replace("timestamptz", "timestamp")
     relations = [task.beats_arrive for task in tasks]
     statements = [f'CREATE SCHEMA IF NOT EXISTS "{schema}"' for schema in _schemas(relations)]
-    statements += [f"CREATE TABLE IF NOT EXISTS {_name(relation)} ({_COLUMNS['postgresql']})" for relation in relations]
+    statements += [f"CREATE TABLE IF NOT EXISTS {_name(relation)} ({columns})" for relation in relations]
     if user:
         statements += [f'GRANT USAGE ON SCHEMA "{schema}" TO "{user}"' for schema in _schemas(relations)]
         statements += [f'GRANT SELECT ON {_name(relation)} TO "{user}"' for relation in relations]

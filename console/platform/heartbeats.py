@@ -32,7 +32,8 @@ MARK_AHEAD_S = 0.3
 """A transaction id is taken so long before the beat: most transactions that run beside it are younger than that."""
 READ_S = 8.0
 CATALOGUE_S = 30.0
-COLUMNS = "epoch, seq, beat_at, row_safe_before, prepared_count, own_xid, snapshot_xmin"
+# DMS carries a MySQL source's moments as timestamps without a zone; they are UTC, as this connection is.
+COLUMNS = "epoch, seq, beat_at::timestamptz, row_safe_before::timestamptz, prepared_count, own_xid, snapshot_xmin"
 
 _FACTS = """
 SELECT pg_current_xact_id();

@@ -16,7 +16,11 @@ from console.freshness.management.commands import freshness
 from console.platform.database import Database
 from console.platform.declared import SourceDeclared, declaration
 from console.platform.heartbeats import Arrivals, Pulse
+from console.platform.heartbeats_mysql import MysqlPulse
+from console.platform.mysql import Mysql
+from console.platform.ports import PlatformError
 from console.platform.readings import BeatOrder
+from tests import mysql_server
 from tests.platform.test_heartbeats import ADMIN, run
 
 TASK = "shop-cdc"
@@ -83,6 +87,27 @@ def test_for_mysql_it_prints_its_own_grants(url: str, monkeypatch: pytest.Monkey
     monkeypatch.setattr(freshness, "declaration", lambda: declared)
     text = said("install", "shop")
     assert "ENGINE=InnoDB" in text
-    assert "GRANT PROCESS, XA_RECOVER_ADMIN ON *.* TO 'console'@'%'" in text
-    with pytest.raises(CommandError, match="PostgreSQL only"):
-        said("install", "shop", "--run")
+    assert "GRANT PROCESS /*!80000 , XA_RECOVER_ADMIN */ ON *.* TO 'console'@'%'" in text
+    assert "beat_at timestamp NOT NULL" in said("install", "shop", "--side", "warehouse")
+
+
+def test_at_a_real_mysql_server_it_runs_them_and_then_heartbeats_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    with mysql_server.server() as made:
+        made.run("CREATE USER console@'127.0.0.%' IDENTIFIED BY 'p@ss'")
+        mine = f"mysql://console:p%40ss@127.0.0.1:{made.port}/"
+        declared = replace(declaration(), sources=(SourceDeclared("shop", "mysql", mine),))
+        monkeypatch.setattr(freshness, "declaration", lambda: declared)
+        monkeypatch.setenv("ADMIN_URL", made.admin_url)
+        pulse = MysqlPulse(Mysql("the source shop", mine, "SHOP_URL"))
+        order = BeatOrder(TASK, "quarterdeck.heartbeat_shop_cdc")
+        with pytest.raises(CommandError, match=r"failed. Run those as a user who may: --admin-url-env"):
+            said("install", "shop", "--run")
+        with pytest.raises(PlatformError, match="may not write"):
+            pulse.beat("shop", [order])
+        for _ in range(2):
+            text = said("install", "shop", "--run", "--admin-url-env", "ADMIN_URL")
+            assert "ON *.* TO 'console'@'127.0.0.%';" in text  # the account as the server knows it
+        found = pulse.beat("shop", [order])
+        assert (found.blind, len(found.beats)) == ("", 1)
+    with pytest.raises(CommandError, match="can't be reached"):
+        said("install", "shop", "--run", "--admin-url-env", "ADMIN_URL")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from pydantic import TypeAdapter, ValidationError
 
+from console.platform import mysql_url
 from console.platform.declared import cutoffs, shape
 from console.platform.declared.source import REFERENCE, Findings, Path, leaves, value_at
 from console.platform.slo import floor, floor_s
@@ -90,6 +91,12 @@ def urls(raw: dict[str, Any], data: dict[str, Any]) -> Findings:
             _ = parts.port
         except ValueError:
             yield path, f"{subject}is not a URL", hint
+            continue
+        if schemes == ("mysql",) and parts.scheme == "mysql":
+            try:
+                mysql_url.parse(text)
+            except ValueError as error:
+                yield path, f"{subject}{error}", hint
             continue
         if parts.scheme not in schemes:
             scheme = repr(parts.scheme) if "://" in text else "no scheme"

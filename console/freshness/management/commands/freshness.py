@@ -6,10 +6,9 @@ import os
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-import psycopg2
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from console.platform import heartbeat_ddl
+from console.platform import heartbeat_ddl, install
 from console.platform.declared import Declaration, SourceDeclared, declaration
 
 
@@ -44,7 +43,13 @@ class Command(BaseCommand):
         url = source.url if at_source else declared.warehouse_url
         user = unquote(urlsplit(url).username or "")
         engine = source.engine if at_source else "postgresql"
-        make = heartbeat_ddl.at_source(tasks, engine, user) if at_source else heartbeat_ddl.at_warehouse(tasks, user)
+        if engine == "mysql" and options["run"]:
+            user = _account(url, user)
+        make = (
+            heartbeat_ddl.at_source(tasks, engine, user)
+            if at_source
+            else heartbeat_ddl.at_warehouse(tasks, user, source.engine)
+        )
         if options["run"]:
             self._run(make, _admin_url(options["admin_url_env"], url), engine)
         else:
@@ -54,28 +59,19 @@ class Command(BaseCommand):
             self._explain(declared, source, engine)
 
     def _run(self, statements: list[str], url: str, engine: str) -> None:
-        if engine != "postgresql":
-            raise CommandError(f"--run speaks PostgreSQL only: print them, and run them in {engine}'s own client.")
+        failed = 0
         try:
-            connection = psycopg2.connect(url, connect_timeout=5, application_name="quarterdeck")
-        except psycopg2.Error as error:
-            raise CommandError(f"The database can't be reached: {str(error).strip().splitlines()[0]}") from None
-        connection.autocommit = True
-        failed = []
-        try:
-            with connection.cursor() as cursor:
-                for statement in statements:
-                    try:
-                        cursor.execute(statement)
-                        self.stdout.write(f"done: {statement};")
-                    except psycopg2.Error as error:
-                        failed.append(statement)
-                        self.stderr.write(f"failed: {statement};\n  {str(error).strip().splitlines()[0]}")
-        finally:
-            connection.close()
+            for statement, refused in install.run(engine, url, statements):
+                if refused:
+                    failed += 1
+                    self.stderr.write(f"failed: {statement};\n  {refused}")
+                else:
+                    self.stdout.write(f"done: {statement};")
+        except install.Unreachable as error:
+            raise CommandError(str(error)) from None
         if failed:
             raise CommandError(
-                f"{len(failed)} of {len(statements)} failed. Run those as a user who may: --admin-url-env NAME."
+                f"{failed} of {len(statements)} failed. Run those as a user who may: --admin-url-env NAME."
             )
 
     def _explain(self, declared: Declaration, source: SourceDeclared, engine: str) -> None:
@@ -84,6 +80,14 @@ class Command(BaseCommand):
                 f"-- DMS' own user needs SELECT on {task.beats}. Add to the table mapping of {task.name}:"
             )
             self.stdout.write(f"-- {heartbeat_ddl.mapping(task)}")
+
+
+def _account(url: str, user: str) -> str:
+    """At MySQL a user is one of a host; where it can't sign in yet: of any."""
+    try:
+        return install.mysql_account(url)
+    except install.Unreachable:
+        return user
 
 
 def _admin_url(name: str | None, url: str) -> str:
