@@ -65,6 +65,12 @@ class Page:
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
+    def tap(self, selector: str) -> None:
+        """Scroll to it as a person would, out from under what is fixed, and touch it."""
+        found = self.find(selector)
+        self.driver.execute_script("arguments[0].scrollIntoView({block: 'center'})", found)
+        found.click()
+
     def text(self, selector: str) -> str:
         return str(self.js("return document.querySelector(arguments[0]).textContent", selector)).strip()
 
@@ -117,6 +123,34 @@ class Page:
         while (found := sticking_out()) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert found == []
+
+    def scripts(self, on: bool) -> None:
+        """Let pages run their scripts, or not (those of the tests run all the same)."""
+        self.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": not on})
+
+    def too_small_for_a_thumb(self, least: int = 44) -> list[str]:
+        """What is to be touched and is lower or narrower than `least` px; links in running text are not meant."""
+        found = self.js(
+            "const least = arguments[0] - 0.5;"
+            "return Array.from(document.querySelectorAll("
+            "'main :is(a, button, summary, select, textarea, input:not([type=hidden]))'))"
+            ".filter(n => n.checkVisibility() && getComputedStyle(n).display !== 'inline')"
+            ".map(n => [n, n.getBoundingClientRect()])"
+            ".filter(([n, box]) => box.height < least || box.width < least)"
+            ".map(([n, box]) => `${Math.round(box.width)}x${Math.round(box.height)} ${n.outerHTML.slice(0, 120)}`)",
+            least,
+        )
+        return list(found)
+
+    def bytes_of(self, path: str) -> dict[str, int]:
+        """What a browser with an empty cache takes over the wire for a page, heads of answers included, by address."""
+        self.driver.execute_cdp_cmd("Network.clearBrowserCache", {})
+        self.driver.get(self.base + path)
+        took = self.js(
+            "return [...performance.getEntriesByType('navigation'), ...performance.getEntriesByType('resource')]"
+            ".map(e => [e.name, e.transferSize])"
+        )
+        return {str(name): int(size) for name, size in took}
 
     def axe(self) -> list[str]:
         """Serious and critical faults that axe-core finds, as `rule: first place`."""
