@@ -28,22 +28,27 @@ from tests.incidents.receivers import FakePagerDuty
 KILLS = 50
 
 
+def environment(pd: FakePagerDuty, folder: Path) -> dict[str, str]:
+    """That of a console on the tests' database and Redis, whose one pager is `pd`."""
+    platform = folder / "platform.yaml"
+    declared = Path(settings.PLATFORM_FILE).read_text().replace("pagers: []", "")
+    platform.write_text(
+        f"{declared}\npagers:\n  - {{name: on-call, kind: pagerduty, routing_key: '${{KEY}}', "
+        f"url: '{pd.url}/v2/enqueue', allow_private: true}}\n"
+    )
+    name = connection.settings_dict["NAME"]
+    before, _, query = os.environ["DATABASE_URL"].partition("?")
+    url = f"{before.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
+    return {**os.environ, "PLATFORM_FILE": str(platform), "DATABASE_URL": url, "KEY": pd.KEY}
+
+
 class Deliverers:
     """Delivering processes, one after another."""
 
     def __init__(self, pd: FakePagerDuty, folder: Path) -> None:
-        platform = folder / "platform.yaml"
-        declared = Path(settings.PLATFORM_FILE).read_text().replace("pagers: []", "")
-        platform.write_text(
-            f"{declared}\npagers:\n  - {{name: on-call, kind: pagerduty, routing_key: '${{KEY}}', "
-            f"url: '{pd.url}/v2/enqueue', allow_private: true}}\n"
-        )
-        name = connection.settings_dict["NAME"]
-        before, _, query = os.environ["DATABASE_URL"].partition("?")
-        url = f"{before.rpartition('/')[0]}/{name}" + (f"?{query}" if query else "")
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.incidents.delivering_process"],
-            env={**os.environ, "PLATFORM_FILE": str(platform), "DATABASE_URL": url, "KEY": pd.KEY},
+            env=environment(pd, folder),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
