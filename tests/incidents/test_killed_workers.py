@@ -167,6 +167,6 @@ def test_no_kill_of_a_worker_loses_a_page_or_makes_two_incidents(
     assert cut_short >= interrupted, f"only {cut_short} attempts were cut short by {interrupted} kills"
     assert sum(received.values()) > KILLS
     print(
-        f"{KILLS} kills in {killed_s:.0f} s, {cut_short} of them in the middle of an attempt; {sum(received.values())} "
-        f"triggers for {KILLS} incidents; all told {time.monotonic() - began_s - killed_s:.0f} s after the last kill"
+        f"{KILLS} kills in {killed_s:.0f} s cut {cut_short} attempts short; {sum(received.values())} triggers came "
+        f"for {KILLS} incidents; all told {time.monotonic() - began_s - killed_s:.0f} s after the last kill"
     )
