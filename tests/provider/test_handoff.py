@@ -10,7 +10,7 @@ from quarterdeck_airflow import handoff
 from quarterdeck_airflow.files import ledger
 from quarterdeck_airflow.files.ledger import HandoffError, HandoffExpired, HandoffMissing, Place
 from quarterdeck_airflow.files.local import LocalStore
-from quarterdeck_airflow.files.store import FileDamaged
+from quarterdeck_airflow.files.store import FileDamaged, FileError
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 PLACE = Place("revenue/report", "manual__2026-11-26T15:00:00+00:00", "extract", "orders.csv")
@@ -156,3 +156,34 @@ def test_the_receipt_shows_that_somebody_came(store: LocalStore) -> None:
     assert not store.exists(PLACE.receipt)
     handoff.read(reference, store=store)
     assert store.exists(PLACE.receipt)
+
+
+def test_who_asks_for_a_link_is_its_reader(store: LocalStore) -> None:
+    reference = put(store)
+    handoff.link(reference, store=store)
+    assert store.exists(PLACE.receipt)
+
+
+def test_what_is_handed_over_anew_has_no_reader_yet(store: LocalStore) -> None:
+    handoff.read(put(store), store=store)
+    put(store, b"again", now=NOW + timedelta(seconds=5))
+    assert not store.exists(PLACE.receipt)
+
+
+class ReadOnly(LocalStore):
+    """A role that may read and not write."""
+
+    def put(self, key, source):  # type: ignore[no-untyped-def]
+        raise FileError(f"{key} may not be written.")
+
+
+def test_a_receipt_that_cant_be_written_fails_no_reader(
+    store: LocalStore, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    reference = put(store)
+    readers = ReadOnly(store.folder)
+    assert handoff.get(reference, into=tmp_path, store=readers).read_bytes() == b"1,2\n"
+    assert handoff.read(reference, store=readers) == b"1,2\n"
+    assert handoff.link(reference, store=readers)
+    assert len([line for line in caplog.messages if "orders.csv of task extract" in line]) == 3
+    assert not store.exists(PLACE.receipt)

@@ -18,6 +18,7 @@ local twin's folder where there is none.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -33,6 +34,7 @@ __all__ = ["HandoffError", "HandoffExpired", "HandoffMissing", "drop", "get", "l
 
 Reference = Mapping[str, Any]
 KEPT = timedelta(days=1)
+log = logging.getLogger(__name__)
 
 
 def put(
@@ -127,9 +129,15 @@ def link(
     store: FileStore | None = None,
     now: datetime | None = None,
 ) -> str:
-    """An address that anybody can fetch it from, for a while. Raises as `get`."""
+    """An address that anybody can fetch it from, for a while. Raises as `get`.
+
+    Who asks for the address counts as its reader: whether the address is then used, the store does not tell.
+    """
     files = store or _store()
-    return files.link(_note(files, _place(reference, name, map_index), now).key, expires_in)
+    place = _place(reference, name, map_index)
+    address = files.link(_note(files, place, now).key, expires_in)
+    _receipt(files, place, now)
+    return address
 
 
 def drop(
@@ -160,7 +168,15 @@ def _note(files: FileStore, place: Place, now: datetime | None) -> Note:
 
 
 def _receipt(files: FileStore, place: Place, now: datetime | None) -> None:
-    files.put(place.receipt, json.dumps({"at": (now or datetime.now(UTC)).isoformat()}).encode())
+    """Note that somebody came for it: the console tells by it which hand-offs nobody fetched.
+
+    The reader has its file already: a note that can't be written (a role that may only read, a store that is away just
+    now) is a warning in the task's log, and never its failure.
+    """
+    try:
+        files.put(place.receipt, json.dumps({"at": (now or datetime.now(UTC)).isoformat()}).encode())
+    except Exception as error:  # whatever it is: the task's work is done
+        log.warning("The console can't be told that %s was fetched: %s", place, error)
 
 
 def _store() -> FileStore:
