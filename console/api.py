@@ -24,6 +24,7 @@ ROUTERS = {
     "/freshness": "console.freshness.api.router",
     "/pools": "console.pools.api.router",
     "/datastores": "console.datastores.api.router",
+    "/storage": "console.storage.api.router",
     "/deploys": "console.deploys.api.router",
     "/operations": "console.operations.api.router",
     "/incidents": "console.incidents.api.router",

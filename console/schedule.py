@@ -11,6 +11,7 @@ OTHER: dict[str, tuple[str, float]] = {
     "agents": ("console.scheduler.tasks.poll_agents", 2),
     "freshness.beats": ("console.freshness.tasks.write_beats", 10),
     "freshness.cutoffs": ("console.freshness.tasks.plan_cutoffs", 60),
+    "storage": ("console.storage.tasks.poll", 30),
     "operations.sweep": ("console.operations.tasks.sweep", 1),
     "history.keep": ("console.history.tasks.keep", 60),
     "fleets.judge": ("console.fleets.tasks.judge", 2),

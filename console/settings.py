@@ -59,6 +59,7 @@ INSTALLED_APPS = [
     "console.freshness",
     "console.pools",
     "console.datastores",
+    "console.storage",
     "console.deploys",
     "console.overview",
     "console.sandbox",

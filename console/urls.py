@@ -19,6 +19,7 @@ urlpatterns = [
     path("freshness/", include("console.freshness.urls")),
     path("pools/", include("console.pools.urls")),
     path("datastores/", include("console.datastores.urls")),
+    path("storage/", include("console.storage.urls")),
     path("deploys/", include("console.deploys.urls")),
     path("incidents/", include("console.incidents.urls")),
     path("i/<int:pk>", incidents.brief, name="incidents-brief"),

@@ -41,3 +41,14 @@ def listed(words: list[str], limit: int = 3) -> str:
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} and {words[-1]}"
+
+
+def size(bytes_: float | None) -> str:
+    """`0 B`, `812 B`, `4.2 kB`, `96 MB`, `1.3 TB`, in powers of ten; `unknown` for None."""
+    if bytes_ is None:
+        return "unknown"
+    value, units = float(bytes_), ["B", "kB", "MB", "GB", "TB", "PB"]
+    while value >= 999.5 and len(units) > 1:
+        value, units = value / 1000, units[1:]
+    text = f"{value:.1f}".removesuffix(".0") if value < 9.95 and units[0] != "B" else f"{round(value)}"
+    return f"{text}{NBSP}{units[0]}"

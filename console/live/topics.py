@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-TOPICS = frozenset({"scheduler", "fleets", "deploys", "freshness", "pools", "datastores", "incidents", "operations"})
+TOPICS = frozenset(
+    {"scheduler", "fleets", "deploys", "freshness", "pools", "datastores", "storage", "incidents", "operations"}
+)
 _FED_BY = {
     "airflow.scheduler": ("scheduler",),
     "agents": ("scheduler",),
@@ -12,6 +14,7 @@ _FED_BY = {
     "aws.compute": ("fleets", "deploys"),
     "aws.dms": ("freshness",),
     "aws.datastores": ("datastores",),
+    "storage": ("storage",),
     "warehouse": ("freshness",),
     "sources": ("freshness",),
     "beats": ("freshness",),

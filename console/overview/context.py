@@ -39,6 +39,7 @@ class Flags:
     freshness: Flag | None = None
     pools: Flag | None = None
     datastores: Flag | None = None
+    storage: Flag | None = None
     deploys: Flag | None = None
     incidents: Flag | None = None
     operations: Flag | None = None

@@ -25,6 +25,7 @@ from console.platform.rules import Sight
 from console.platform.sources import SOURCES
 from console.pools.findings import findings as of_pools
 from console.scheduler.findings import findings as of_scheduler
+from console.storage.findings import findings as of_storage
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +36,7 @@ LOOKS: Mapping[str, Look] = {
     "freshness": of_freshness,
     "pools": of_pools,
     "datastores": of_datastores,
+    "storage": of_storage,
     "operations": of_operations,
 }
 SITES = "/#sources"

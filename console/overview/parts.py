@@ -13,6 +13,7 @@ from console.lib.status import Status
 from console.overview.rules import Part, fleet_remedy, rank
 from console.pools.pages import PoolsSummary, pools_summary
 from console.scheduler.pages import SchedulerSummary, scheduler_summary
+from console.storage.pages import StorageSummary, storage_summary
 
 TONES = {Status.FAILING: "bad", Status.DEGRADED: "warn", Status.UNKNOWN: "unk"}
 
@@ -26,6 +27,7 @@ class Summaries:
     freshness: FreshnessSummary
     pools: PoolsSummary
     datastores: DatastoresSummary
+    storage: StorageSummary
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ def summaries(now: datetime) -> Summaries:
         freshness=freshness_summary(now),
         pools=pools_summary(now),
         datastores=datastores_summary(now),
+        storage=storage_summary(now),
     )
 
 
@@ -51,7 +54,7 @@ def parts(of: Summaries) -> tuple[Part, ...]:
     """All that can be said. A section of which nothing is declared says nothing."""
     return tuple(
         [*_scheduler(of.scheduler), *_fleets(of.fleets), *_freshness(of.freshness), *_pools(of.pools)]
-        + [*_datastores(of.datastores)]
+        + [*_datastores(of.datastores), *_storage(of.storage)]
     )
 
 
@@ -135,6 +138,12 @@ def _datastores(it: DatastoresSummary) -> Iterable[Part]:
     )
 
 
+def _storage(it: StorageSummary) -> Iterable[Part]:
+    if it.rows:
+        rank_ = rank("storage", it.status)
+        yield Part("storage", it.status, it.reason, it.text, it.remedy, it.url, "Storage", rank_)
+
+
 def _sentence(text: str) -> str:
     return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""
 
@@ -149,6 +158,7 @@ def flags(of: Summaries) -> dict[str, Flag]:
         "freshness": _flag(of.freshness.status, f"{of.freshness.late} late") if of.freshness.total else None,
         "pools": _flag(of.pools.status, f"{of.pools.starving} full"),
         "datastores": _flag(of.datastores.status, of.datastores.pill) if of.datastores.rows else None,
+        "storage": _flag(of.storage.status, of.storage.pill) if of.storage.rows else None,
     }
     return {section: flag for section, flag in found.items() if flag}
 

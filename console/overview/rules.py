@@ -46,7 +46,7 @@ class Part:
     `rank` orders what is wrong, the worst highest; see `RANKS`.
     """
 
-    section: str  # scheduler, fleets, freshness, pools, datastores
+    section: str  # scheduler, fleets, freshness, pools, datastores, storage
     status: Status
     title: str
     text: str = ""
@@ -85,6 +85,7 @@ RANKS: Mapping[tuple[str, Status], int] = {
     ("pools", Status.DEGRADED): 40,
     ("freshness", Status.DEGRADED): 35,
     ("datastores", Status.DEGRADED): 30,
+    ("storage", Status.DEGRADED): 25,
 }
 """What is worse than what: without a scheduler nothing starts; then queues, what all rest on, data, and the rest."""
 UNKNOWN_RANK = 10

@@ -1,5 +1,5 @@
-"""What `/` finds: queues, workers, tables, pools, datastores, DAGs at work, operations, incidents and pages, by
-their names.
+"""What `/` finds: queues, workers, tables, pools, datastores, storages, DAGs at work, operations, incidents and pages,
+by their names.
 
 One query, however large the platform is. A hit is a name and where it is, never a state: that is on its own page, with
 its age.
@@ -24,6 +24,7 @@ from console.incidents.models import Incident
 from console.lib.templatetags.qd_nav import ENTRIES
 from console.operations.models import Operation
 from console.pools.models import PoolSnapshot
+from console.storage.models import Store
 
 OF_A_KIND = 6
 TEXT_LIMIT = 100
@@ -34,7 +35,7 @@ WORDS = 5
 class Hit:
     """Something that was found. `about` tells it from others of its name."""
 
-    kind: str  # page, queue, worker, table, pool, datastore, DAG, operation, incident
+    kind: str  # page, queue, worker, table, pool, datastore, storage, DAG, operation, incident
     name: str
     about: str
     url: str
@@ -115,6 +116,15 @@ KINDS = (
         Concat("kind", Value(" "), "identifier", output_field=TextField()),
         Value(""),
         lambda name, _: f"/datastores/#store-{quote(name, safe='')}",
+    ),
+    Kind(
+        "storage",
+        "archive",
+        Store.objects.all,
+        "id",
+        "location",
+        Value(""),
+        lambda name, _: f"/storage/#store-{quote(name, safe='')}",
     ),
     Kind(
         "operation",

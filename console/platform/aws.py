@@ -217,6 +217,7 @@ _TITLES = {
     "cloudwatch": "CloudWatch",
     "rds": "RDS",
     "elasticache": "ElastiCache",
+    "s3": "S3",
 }
 
 

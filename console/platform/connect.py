@@ -16,6 +16,7 @@ from console.platform.database import Database
 from console.platform.datastores import Datastores
 from console.platform.declared import declaration
 from console.platform.dms import Replication
+from console.platform.files import BucketFiles, FolderFiles
 from console.platform.heartbeats import Arrivals, Pulse
 from console.platform.heartbeats_mysql import MysqlPulse
 from console.platform.mysql import Mysql
@@ -26,6 +27,7 @@ from console.platform.ports import (
     BrokerPort,
     ComputePort,
     DatastoresPort,
+    FilesPort,
     PlatformError,
     PulsePort,
     ReplicationPort,
@@ -67,6 +69,23 @@ def replication() -> ReplicationPort:
 def datastores() -> DatastoresPort:
     """RDS and ElastiCache."""
     return Datastores(_clients())
+
+
+@lru_cache(maxsize=64)
+def files(storage: str) -> FilesPort:
+    """The storage of this id. PlatformError `not_found` where it is not declared."""
+    declared = declaration().storage_of(storage)
+    if declared is None:
+        raise PlatformError(
+            f"the storage {storage}",
+            "not_found",
+            f"the storage {storage} is not declared",
+            remedy="Add it to `storage` in platform.yaml.",
+            permanent=True,
+        )
+    if declared.folder:
+        return FolderFiles(declared.folder)
+    return BucketFiles(_clients(), declared.bucket, declared.prefix)
 
 
 @lru_cache(maxsize=1)
@@ -145,6 +164,7 @@ def forget() -> None:
         compute,
         replication,
         datastores,
+        files,
         warehouse,
         agents,
         origin,

@@ -11,6 +11,7 @@ from console.platform.readings import (
     BeatOrder,
     BrokerReading,
     DatastoreReading,
+    FilesReading,
     FleetMetric,
     GroupReading,
     LeasesReading,
@@ -201,6 +202,18 @@ class DatastoresPort(Protocol):
         ...
 
 
+class FilesPort(Protocol):
+    """The files that tasks hand to each other: a bucket, or a folder."""
+
+    def files(self, below: str = "") -> FilesReading:
+        """Those whose keys begin with `below`, in the order of their keys, as many as one look may read."""
+        ...
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Remove files for good; one that is gone already is no error."""
+        ...
+
+
 class AgentsPort(Protocol):
     """The lease store: what agents tell, and the orders they take."""
 
@@ -235,5 +248,7 @@ class Ports(Protocol):
     def arrivals(self) -> ArrivalsPort: ...
 
     def datastores(self) -> DatastoresPort: ...
+
+    def files(self, storage: str) -> FilesPort: ...
 
     def agents(self) -> AgentsPort: ...

@@ -364,6 +364,23 @@ class DatastoreReading:
     endpoint: str | None
 
 
+@dataclass(frozen=True)
+class FileReading:
+    """One file of a storage. `key` is below the storage's own prefix."""
+
+    key: str
+    size: int  # bytes
+    modified_at: datetime
+
+
+@dataclass(frozen=True)
+class FilesReading:
+    """What a look into a storage saw. Not `complete`: there is more than one look may read."""
+
+    files: tuple[FileReading, ...]
+    complete: bool
+
+
 # --- The agents on the platform's hosts (the lease store) ------------------------------------------------------------
 
 

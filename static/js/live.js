@@ -9,7 +9,7 @@
   "use strict";
   const { $, $$, hhmm, ageWords, icon } = window.qd;
   const POLL_MS = 5000, CALM_MS = 15000, LEAST_MS = 1000, RETRY_MS = 15000, OFFLINE_MS = 20000, BLIND_MS = 60000;
-  const PAGES = { "": "", scheduler: "scheduler", fleets: "fleets", deploys: "deploys,fleets", freshness: "freshness", pools: "pools", connections: "pools", datastores: "datastores", incidents: "incidents", i: "incidents", operations: "operations", audit: "operations" };
+  const PAGES = { "": "", scheduler: "scheduler", fleets: "fleets", deploys: "deploys,fleets", freshness: "freshness", pools: "pools", connections: "pools", datastores: "datastores", storage: "storage", incidents: "incidents", i: "incidents", operations: "operations", audit: "operations" };
   let answered = Date.now(), askedAt = Date.now(), asking = false, again = 0, tookMs = 0;
   let stream = null, told = false, retry = 0;
 

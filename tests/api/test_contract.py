@@ -26,6 +26,8 @@ POST freshness/tasks/{}/attest
 POST freshness/tables/{}/reload
 GET  pools
 GET  datastores
+GET  storage
+GET  storage/{}
 GET  operations
 GET  operations/{}
 POST operations/{}/{}

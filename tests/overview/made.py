@@ -17,6 +17,7 @@ from tests.freshness.made import level
 from tests.pools.made import DEFAULT
 from tests.scheduler.made import airflow, helpers, job
 from tests.scheduler.made import polled as scheduler_polled
+from tests.storage.made import well as storage_well
 
 QUEUES = ("default", "cpu", "io")
 
@@ -34,6 +35,7 @@ def whole(now: datetime, *, workers: int = 2) -> None:
     at = ago(now, 1)
     scheduler_polled(at, airflow(job(1, "scheduler-a", ago(now, 2)), *helpers(at)))
     datastores_polled(at, RDS, CACHE)
+    storage_well(at)
     save_pools([DEFAULT], at)
     level(at)
     if workers:

@@ -52,7 +52,7 @@ class AwsServer:
         from moto.backends import get_backend
         from moto.core.model_instances import reset_model_data
 
-        for service in ("autoscaling", "ec2", "dms", "cloudwatch", "rds", "elasticache"):
+        for service in ("autoscaling", "ec2", "dms", "cloudwatch", "rds", "elasticache", "s3"):
             for account in get_backend(service).values():  # type: ignore[call-overload]
                 for backend in account.values():
                     backend.reset()

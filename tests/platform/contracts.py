@@ -7,7 +7,7 @@ the sandbox's real one.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from console.platform.ports import (
@@ -15,9 +15,12 @@ from console.platform.ports import (
     BrokerPort,
     ComputePort,
     DatastoresPort,
+    FilesPort,
     ReplicationPort,
     WarehousePort,
 )
+
+Put = Callable[[str, bytes], object]
 
 
 def holds_no_token(readings: object) -> bool:
@@ -171,3 +174,25 @@ class WarehouseContract:
         assert reading.missing == ("gone",)
         assert all(each.newest_at is None or each.newest_at.tzinfo is UTC for each in reading.tables)
         assert abs((datetime.now(UTC) - reading.server_now).total_seconds()) < 10
+
+
+class FilesContract:
+    """Fixture `files`: a storage in which `put(key, bytes)` writes as Airflow's workers do."""
+
+    def test_lists_keys_sizes_and_times_below_its_own_prefix(self, files: FilesPort, put: Put) -> None:
+        put("handoff/b", b"12345")
+        put("handoff/a/1", b"1")
+        put("other", b"")
+        found = files.files()
+        assert found.complete
+        assert [(each.key, each.size) for each in found.files] == [("handoff/a/1", 1), ("handoff/b", 5), ("other", 0)]
+        assert all(abs((datetime.now(UTC) - each.modified_at).total_seconds()) < 60 for each in found.files)
+        assert [each.key for each in files.files("handoff/a").files] == ["handoff/a/1"]
+        assert files.files("nobody/").files == ()
+
+    def test_removes_files_and_takes_gone_ones_for_removed(self, files: FilesPort, put: Put) -> None:
+        put("handoff/a b/ü[1]", b"1")
+        put("handoff/c", b"1")
+        files.delete(["handoff/a b/ü[1]", "handoff/gone/too"])
+        assert [each.key for each in files.files().files] == ["handoff/c"]
+        files.delete([])

@@ -100,6 +100,7 @@ def test_no_aws_at_all_is_a_platform_too() -> None:
     declared = parse(SMALLEST, ENV)
     assert (declared.fleets, declared.tasks, declared.datastores, declared.region) == ((), (), (), "")
     assert declared.warehouse_url == ""
+    assert declared.storage == ()
 
 
 def test_an_empty_section_declares_none() -> None:

@@ -151,6 +151,12 @@ def number(value: float | None) -> str:
 
 
 @register.filter
+def size(value: float | None) -> str:
+    """Bytes in words: `4.2 MB`; None is `unknown`."""
+    return words.size(value)
+
+
+@register.filter
 def initials(name: object) -> str:
     """`MO` of `Mira Okafor` or `mira.okafor`, for an avatar."""
     parts = [part for part in str(name).replace(".", " ").replace("-", " ").replace("_", " ").split() if part]

@@ -33,6 +33,7 @@ ENTRIES = (
     Entry("Connections", "/connections/", "plug", "n", "Airflow"),
     Entry("Freshness", "/freshness/", "table", "t", "Data", "freshness"),
     Entry("Datastores", "/datastores/", "database", "b", "Data", "datastores"),
+    Entry("Storage", "/storage/", "archive", "e", "Data", "storage"),
     Entry("History", "/history/", "chart-line", "h", "Record"),
     Entry("Operations", "/operations/", "list-details", "l", "Record", "operations"),
     Entry("Audit", "/audit/", "file-text", "a", "Record"),

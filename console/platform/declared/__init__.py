@@ -22,6 +22,7 @@ from console.platform.declared.values import (
     PagerDeclared,
     RouteDeclared,
     SourceDeclared,
+    StorageDeclared,
     TableDeclared,
     TaskDeclared,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "PagerDeclared",
     "RouteDeclared",
     "SourceDeclared",
+    "StorageDeclared",
     "TableDeclared",
     "TaskDeclared",
     "declaration",

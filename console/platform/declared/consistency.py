@@ -137,6 +137,7 @@ def sign_in(data: dict[str, Any]) -> Findings:
 
 def region(data: dict[str, Any]) -> Findings:
     on_aws = [section for section in ("fleets", "tasks", "datastores") if data.get(section)]
+    on_aws += ["buckets of storage"] if any(item.get("bucket") for _, item in _items(data, "storage")) else []
     if on_aws and not data.get("region"):
         yield ("region",), f"is missing, but {on_aws[0]} are declared", "Add AWS' region, such as eu-north-1."
 
@@ -226,12 +227,45 @@ def consistency(data: dict[str, Any]) -> Findings:
             )
     yield from _routes(data)
     yield from _promises(data)
+    yield from _storage(data)
     if data.get("tables") and not data.get("warehouse"):
         yield (
             ("warehouse",),
             "is missing, but tables are declared",
             'Add warehouse: {url: "${WAREHOUSE_URL}"}.',
         )
+
+
+BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+SWEPT_LEAST_S = 86400.0
+"""The provider's sweep leaves a hand-off for a day, so that who comes too late is told so."""
+
+
+def _storage(data: dict[str, Any]) -> Findings:
+    """Each storage is one place, named as its system names it."""
+    for path, storage in _good(data, "storage"):
+        if storage.bucket and storage.folder:
+            yield (*path, "folder"), "is given beside a bucket", "Keep one of the two: a storage is one place."
+        elif not storage.bucket and not storage.folder:
+            yield (*path, "bucket"), "is missing", "Give a bucket, or the folder of a local twin."
+        if storage.bucket and not REFERENCE.search(storage.bucket) and not BUCKET.fullmatch(storage.bucket):
+            yield (
+                (*path, "bucket"),
+                f"{storage.bucket!r} is not a bucket's name",
+                "Write the name alone, such as platform-files; what follows it is `prefix`.",
+            )
+        if storage.folder and not REFERENCE.search(storage.folder) and not storage.folder.startswith("/"):
+            yield (*path, "folder"), f"{storage.folder!r} is not an absolute path", "Begin it with a slash."
+        if storage.prefix and not storage.bucket:
+            yield (*path, "prefix"), "is given without a bucket", "Put it into `folder`, or leave it out."
+        if any(part in {"", ".", ".."} for part in storage.prefix.strip("/").split("/")) and storage.prefix.strip("/"):
+            yield (*path, "prefix"), f"{storage.prefix!r} is not a prefix of keys", "Write it like team/files."
+        if shape.seconds(storage.swept_within) < SWEPT_LEAST_S:
+            yield (
+                (*path, "swept_within"),
+                f"is {storage.swept_within}, less than the day for which housekeeping leaves what has expired",
+                "Write 1d or more.",
+            )
 
 
 def _routes(data: dict[str, Any]) -> Findings:
@@ -301,6 +335,7 @@ def _duplicates(data: dict[str, Any]) -> Findings:
         ("tasks", "identifier"),
         ("tables", "name"),
         ("datastores", "id"),
+        ("storage", "id"),
         ("pagers", "name"),
     ):
         first = _names(data, section, key)

@@ -24,6 +24,7 @@ from console.platform.declared.values import (
     PagerDeclared,
     RouteDeclared,
     SourceDeclared,
+    StorageDeclared,
     TableDeclared,
     TaskDeclared,
 )
@@ -126,10 +127,24 @@ def _declaration(platform: shape.Platform) -> Declaration:
             for table in platform.tables
         ),
         datastores=tuple(DatastoreDeclared(**store.model_dump()) for store in platform.datastores),
+        storage=tuple(_storage(storage) for storage in platform.storage),
         pagers=tuple(PagerDeclared(**pager.model_dump()) for pager in platform.pagers),
         routes=_routes(platform),
         dead_man=_dead_man(platform.dead_man),
         hooks=_hooks(platform.hooks),
+    )
+
+
+def _storage(declared: shape.Storage) -> StorageDeclared:
+    return StorageDeclared(
+        id=declared.id,
+        bucket=declared.bucket,
+        prefix=declared.prefix.strip("/"),
+        folder=declared.folder,
+        quiet_after_s=shape.seconds(declared.quiet_after) if declared.quiet_after else None,
+        unread_after_s=shape.seconds(declared.unread_after) if declared.unread_after else None,
+        swept_within_s=shape.seconds(declared.swept_within),
+        readers_optional=declared.readers_optional,
     )
 
 

@@ -193,6 +193,25 @@ class Datastore(Shape):
     identifier: Text = Field(description="DBInstanceIdentifier, DBClusterIdentifier or ReplicationGroupId.")
 
 
+class Storage(Shape):
+    """Where tasks hand files to each other: a bucket, or a folder of this machine (Airflow's local twin)."""
+
+    id: Name = Field(description="How the console's pages and API call it.")
+    bucket: str = Field("", description="The bucket of Airflow's connection quarterdeck_files.")
+    prefix: str = Field("", description="The prefix of that connection, if it has one.")
+    folder: str = Field("", description="Instead of a bucket: the folder of the local twin, for development.")
+    quiet_after: Duration | None = Field(None, description="No new file for so long is told; never when left out.")
+    unread_after: Duration | None = Field(
+        None, description="A hand-off that nobody fetched for so long is told; when left out, once it has expired."
+    )
+    swept_within: Duration = Field(
+        "2d", description="So long past its expiry a hand-off may lie there: housekeeping leaves it for a day."
+    )
+    readers_optional: tuple[Text, ...] = Field(
+        (), strict=False, description="DAGs whose hand-offs nobody has to fetch."
+    )
+
+
 ALLOW_PRIVATE = "May its URL lead to a private address? Refused otherwise."
 
 
@@ -319,6 +338,7 @@ class Platform(Shape):
     tasks: tuple[Task, ...] = Field((), strict=False)
     tables: tuple[Table, ...] = Field((), strict=False)
     datastores: tuple[Datastore, ...] = Field((), strict=False)
+    storage: tuple[Storage, ...] = Field((), strict=False)
     pagers: tuple[Pager, ...] = Field((), strict=False)
     routes: tuple[Route, ...] = Field((), strict=False, description="Without any: every pager, in order, for all.")
     dead_man: DeadMan | None = Field(None, description="Its absence pages from outside.")
@@ -331,6 +351,7 @@ SECTIONS: dict[str, Any] = {
     "tasks": Task,
     "tables": Table,
     "datastores": Datastore,
+    "storage": Storage,
     "pagers": Pager,
     "routes": Route,
 }

@@ -21,6 +21,9 @@ _DURATIONS = {
     "target_wait",
     "cooldown",
     "boot",
+    "quiet_after",
+    "unread_after",
+    "swept_within",
 }
 _KINDS = {
     "string_type": ("text", "Put quotes around it."),
@@ -94,6 +97,7 @@ _ITEMS: dict[str, type[shape.Shape]] = {
     "tasks": shape.Task,
     "tables": shape.Table,
     "datastores": shape.Datastore,
+    "storage": shape.Storage,
     "routes": shape.Route,
 }
 _PAGERS: dict[str, type[shape.Shape]] = {

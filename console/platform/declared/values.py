@@ -150,6 +150,25 @@ class DatastoreDeclared:
     identifier: str
 
 
+@dataclass(frozen=True)
+class StorageDeclared:
+    """Where tasks hand files to each other: a bucket with a prefix, or a folder (a local twin)."""
+
+    id: str
+    bucket: str = ""
+    prefix: str = ""  # no slash at its ends
+    folder: str = ""
+    quiet_after_s: float | None = None  # no new file for so long is told; None: never
+    unread_after_s: float | None = None  # nobody came for so long is told before it has expired; None: only then
+    swept_within_s: float = 172800.0  # so long past its expiry a hand-off may lie there
+    readers_optional: tuple[str, ...] = ()  # DAGs whose hand-offs nobody has to fetch
+
+    @property
+    def place(self) -> str:
+        """`s3://bucket/prefix`, or the folder."""
+        return self.folder or "/".join(filter(None, (f"s3://{self.bucket}", self.prefix)))
+
+
 @dataclass(frozen=True, repr=False)
 class PagerDeclared:
     """Whom to tell. `url`, `routing_key`, `secret`, `to` and `topic` are filled as the kind needs them."""
@@ -211,6 +230,10 @@ class Declaration:
     routes: tuple[RouteDeclared, ...] = ()
     dead_man: DeadManDeclared | None = None
     hooks: HooksDeclared = HooksDeclared()
+    storage: tuple[StorageDeclared, ...] = ()
+
+    def storage_of(self, id: str) -> StorageDeclared | None:
+        return next((storage for storage in self.storage if storage.id == id), None)
 
     def pager(self, name: str) -> PagerDeclared | None:
         return next((pager for pager in self.pagers if pager.name == name), None)
