@@ -103,7 +103,7 @@ class FleetPage:
 
     @property
     def spans(self) -> tuple[tuple[str, Level], ...]:
-        words = (("hour", "hour or two"), ("day", "24 hours"))
+        words = (("hour", "1–2 h"), ("day", "24 h"))
         return tuple((word, self.levels[key]) for key, word in words if key in self.levels)
 
     @property

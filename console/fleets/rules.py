@@ -150,6 +150,14 @@ def _facts(it: Evidence, view: View) -> _Facts:
     )
 
 
+def _silence(f: _Facts) -> str:
+    """How long nothing was heard, and how much of that was listened to: only that is held against it."""
+    silent_s, age_s = f.silent_s or 0.0, f.heartbeat_age_s or 0.0
+    if age_s - silent_s < 1.0:
+        return f"silent for {duration(silent_s)}"
+    return f"not heard for {duration(age_s)}, of which somebody listened for {duration(silent_s)}"
+
+
 def _gone(f: _Facts) -> Judged | None:
     """EC2 says that its instance is no more."""
     if f.instance is None or not f.instance.gone:
@@ -161,7 +169,7 @@ def _gone(f: _Facts) -> Judged | None:
     if f.fresh:
         return Judged(State.IN_SERVICE, "its instance has left the group, and it still works")
     if f.silent_s is not None and f.silent_s > SILENT_S:
-        return Judged(State.LOST, f"silent for {duration(f.silent_s)}, and its instance is gone")
+        return Judged(State.LOST, f"{_silence(f)}, and its instance is gone")
     return Judged(State.UNKNOWN, f"its instance is gone; it counts as lost after {duration(SILENT_S)} of silence")
 
 
@@ -182,7 +190,7 @@ def _lost(f: _Facts) -> Judged | None:
         return None
     if f.it.unanswered < UNANSWERED:
         return None
-    text = f"silent for {duration(f.silent_s)}, and it did not answer {f.it.unanswered} times while others did"
+    text = f"{_silence(f)}, and it did not answer {f.it.unanswered} times while others did"
     return Judged(State.LOST, text)
 
 

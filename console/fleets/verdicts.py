@@ -222,6 +222,8 @@ def _ghosts(f: Facts) -> Verdict | None:
             f"{count(missing, 'message')} {_verb(missing, 'was', 'were')} lost; Airflow queues "
             f"{_it(missing)} again after its own timeout"
         )
+        if missing == 1:
+            return Verdict(Status.DEGRADED, "1 ghost", text, 40)
         return Verdict(Status.DEGRADED, f"{missing} ghosts", text, 40)
     d = f.demand
     if d.queued is not None and d.depth is not None and d.exact and d.depth > d.queued:

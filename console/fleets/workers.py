@@ -92,6 +92,7 @@ class WorkerRow:
     zone: str
     version: str
     lifecycle: str
+    gone: bool  # its instance is no more
     state: State
     status: Status
     reason: str
@@ -125,6 +126,10 @@ class WorkerRow:
     @property
     def release(self) -> str:
         return shortened(self.version, 16)
+
+    @property
+    def drainable(self) -> bool:
+        return bool(self.instance_id) and not self.gone and self.state not in (State.LAUNCHING, State.TERMINATED)
 
     @property
     def short_id(self) -> str:
@@ -187,10 +192,12 @@ def worker_rows(workers: Iterable[Worker], queue: str, sights: Sights) -> tuple[
     """These workers with their instances, tasks and the ends to expect: three queries."""
     workers = list(workers)
     found = Instance.objects.filter(instance_id__in=[worker.instance_id for worker in workers if worker.instance_id])
-    instances = {row[0]: row[1:] for row in found.values_list("instance_id", "lifecycle", "launched_at")}
+    instances = {row[0]: row[1:] for row in found.values_list("instance_id", "lifecycle", "launched_at", "gone_at")}
     tasks = tasks_on([worker.host_key for worker in workers if worker.host_key], sights) if workers else {}
     url = workers_url(queue)
-    return tuple(_row(worker, *instances.get(worker.instance_id, ("", None)), tasks, url, sights) for worker in workers)
+    return tuple(
+        _row(worker, *instances.get(worker.instance_id, ("", None, None)), tasks, url, sights) for worker in workers
+    )
 
 
 def tasks_on(hosts: Sequence[str], sights: Sights) -> dict[str, tuple[TaskRow, ...]]:
@@ -220,6 +227,7 @@ def _row(
     worker: Worker,
     lifecycle: str,
     up_at: datetime | None,
+    gone_at: datetime | None,
     tasks: Mapping[str, tuple[TaskRow, ...]],
     url: str,
     sights: Sights,
@@ -239,6 +247,7 @@ def _row(
         zone=worker.zone,
         version=worker.version,
         lifecycle=lifecycle if sights.compute.seen else "",
+        gone=gone_at is not None,
         state=state,
         status=Status.DEGRADED if worker.overdue and live else STATUS.get(state, Status.HEALTHY),
         reason=reason,

@@ -221,6 +221,7 @@ FLEET_REMEDIES: tuple[tuple[str, str], ...] = (
     ("not started", "Look at the scheduler and the broker: slots are free."),
     ("below baseline", "Look at the activities of its Auto Scaling Group."),
     ("launching", "Wait for the workers that are launching."),
+    ("ghost", "Nothing to do: Airflow queues it again by itself."),
     ("ghosts", "Nothing to do: Airflow queues them again by itself."),
     ("stale", "Nothing to do: workers drop them when they take them."),
     ("no group", "Create the group, or correct its name in platform.yaml."),

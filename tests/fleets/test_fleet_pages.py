@@ -16,7 +16,7 @@ from django.utils import timezone
 from console.accounts.models import User
 from console.fleets.figures import fleet_url, worker_url
 from console.fleets.judge import judge
-from console.fleets.models import QueueSnapshot, Worker
+from console.fleets.models import Instance, QueueSnapshot, Worker
 from console.fleets.names import kept
 from console.fleets.poll import save_compute, save_counts
 from console.fleets.running import save_instances
@@ -115,6 +115,19 @@ def test_a_fleet_shows_its_workers_with_their_oldest_task(get: Callable[[str], s
     assert "pricing.elasticity_0" in page
     assert "overdue: launched" in page
     assert page.count('<tr id="w-') == 6
+
+
+@pytest.mark.parametrize(("gone", "buttons"), [(False, 1), (True, 0)])
+def test_a_worker_whose_instance_is_gone_has_nothing_to_drain(gone: bool, buttons: int) -> None:
+    now = timezone.now()
+    story.tell(now)
+    lost = Worker.objects.get(serves=["io"], state="lost")
+    Instance.objects.filter(instance_id=lost.instance_id).update(gone_at=now if gone else None)
+    operator = Client()
+    operator.force_login(User.objects.create_user(username="operator", role="operator"))
+    page = operator.get("/fleets/io/").content.decode()
+    assert f'id="w-{lost.node}"' in page
+    assert page.count(f'?workers={lost.instance_id}"') == buttons
 
 
 def test_the_view_is_in_the_address(get: Callable[[str], str]) -> None:

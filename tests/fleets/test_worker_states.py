@@ -68,6 +68,13 @@ WAITS = Waiting("cpu", 12, ago(120))
         ("silent, and no evidence", SILENT, CLEAR, State.UNKNOWN, "no evidence"),
         ("silent, and its instance is gone", replace(SILENT, instance=GONE), CLEAR, State.LOST, "instance is gone"),
         (
+            "silent while nobody listened for most of it",
+            replace(SILENT, seen_at=ago(9000), instance=GONE),
+            replace(CLEAR, listening_since=ago(660)),
+            State.LOST,
+            "not heard for 2 h 30 min, of which somebody listened for 11 min, and its instance is gone",
+        ),
+        (
             "silent for too short a time",
             replace(SILENT, seen_at=ago(60), answered_at=ago(60), instance=GONE),
             CLEAR,
