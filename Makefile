@@ -3,6 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PY := .venv/bin/python
 ARGS ?=
+WORKERS ?= 2
 export PYTHONUNBUFFERED = 1
 
 .PHONY: run test lint bench journeys format
@@ -19,7 +20,7 @@ run: .venv/.ready
 	@exec $(PY) -m console.sandbox run
 
 test: .venv/.ready
-	@$(PY) -m pytest -m "not sandbox" $(ARGS)
+	@$(PY) -m pytest -m "not sandbox" -n $(WORKERS) --dist loadfile $(ARGS)
 
 journeys: .venv/.ready
 	@$(PY) -m pytest -m sandbox $(ARGS)

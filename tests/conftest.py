@@ -8,7 +8,12 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connection
 from django.test import override_settings
+from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
+
+# How fast this machine is today, and whether it is the first run of hypothesis on it, is no property of the code.
+settings.register_profile("quarterdeck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("quarterdeck")
 
 
 @pytest.fixture

@@ -12,10 +12,11 @@ import sys
 import time
 from datetime import datetime, timedelta
 
-import tests.services  # noqa: F401 - starts PostgreSQL before Django reads its settings
+from tests import services
 
 
 def main(count: int, days: int) -> None:
+    services.start()  # before Django reads its settings
     import django
 
     django.setup()

@@ -1,4 +1,8 @@
-"""Real web processes under uvicorn, with a Redis of their own that a test may stop."""
+"""Real web processes under uvicorn, with a Redis of their own that a test may stop.
+
+Starting a web process is what takes time: the first one serves all tests of a module. A test that ends one, or needs
+two, starts another.
+"""
 
 from __future__ import annotations
 
@@ -80,6 +84,11 @@ class Console:
     webs: list[Web] = field(default_factory=list)
 
     def web(self) -> Web:
+        """One that other tests use too: started once, left running."""
+        return self.webs[0] if self.webs else self.another()
+
+    def another(self) -> Web:
+        """One for this test alone."""
         port, number = free_port(), len(self.webs)
         log = self.folder / f"web-{number}.log"
         database = urlsplit(os.environ["DATABASE_URL"])._replace(path=f"/{connection.settings_dict['NAME']}")
@@ -94,9 +103,13 @@ class Console:
             [sys.executable, "-m", *server], cwd=ROOT, env=environment, stdout=log.open("wb"), stderr=subprocess.STDOUT
         )
         web = Web(f"http://127.0.0.1:{port}", process, log)
+        try:
+            until(lambda: process.poll() is not None or httpx.get(f"{web.url}/live/events").status_code == 401, 40)
+            assert process.poll() is None, f"the web process did not start:\n{log.read_text()}"
+        except BaseException:
+            _end([web])
+            raise
         self.webs.append(web)
-        until(lambda: process.poll() is not None or httpx.get(f"{web.url}/live/events").status_code == 401, 40)
-        assert process.poll() is None, f"the web process did not start:\n{log.read_text()}"
         return web
 
 
@@ -113,17 +126,32 @@ def until(ready: Callable[[], object], seconds: float) -> None:
     raise AssertionError(f"not within {seconds} s: {ready}")
 
 
-@pytest.fixture
-def console(transactional_db: None, tmp_path: Path) -> Iterator[Console]:
-    server = RedisServer(free_port(), tmp_path)
-    server.start()
-    running = Console(server, tmp_path)
-    yield running
-    for web in running.webs:
+def _end(webs: list[Web]) -> None:
+    for web in webs:
         if web.process.poll() is None:
             web.process.kill()
             web.process.wait(10)
-    server.stop()
+
+
+@pytest.fixture(scope="module")
+def kept_console(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Console]:
+    folder = tmp_path_factory.mktemp("live")
+    running = Console(RedisServer(free_port(), folder), folder)
+    yield running
+    _end(running.webs)
+    running.redis.stop()
+
+
+@pytest.fixture
+def console(transactional_db: None, kept_console: Console) -> Iterator[Console]:
+    if kept_console.redis.process is None:
+        kept_console.redis.start()
+    kept_console.web()
+    yield kept_console
+    _end(kept_console.webs[1:])
+    del kept_console.webs[1:]
+    if kept_console.webs[0].process.poll() is not None:  # a test that failed has ended it
+        kept_console.webs.clear()
 
 
 @pytest.fixture

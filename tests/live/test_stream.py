@@ -103,7 +103,7 @@ def test_a_storm_of_changes_is_told_once_a_second_and_its_last_one_is_not_lost(
 
 
 def test_five_hundred_tabs_on_two_web_processes_cost_one_subscription_each(console: Console, user: User) -> None:
-    webs = [console.web(), console.web()]
+    webs = [console.web(), console.another()]
     people = [sign_in(user) for _ in range(50)]
 
     async def body() -> None:
@@ -193,7 +193,7 @@ def test_a_stream_ends_within_a_minute_of_its_session(console: Console) -> None:
 
 
 def test_sigterm_ends_a_process_with_a_hundred_open_streams_within_three_seconds(console: Console, user: User) -> None:
-    web = console.web()
+    web = console.another()
     people = [sign_in(user) for _ in range(10)]
 
     async def body() -> None:
