@@ -9,8 +9,9 @@ from typing import Protocol
 
 from django.db.models import Count, Max, Q
 
+from console.freshness import telling
 from console.freshness.cells import Cell, cell
-from console.freshness.models import CutoffRow, Proof, TableEvent, TableSnapshot
+from console.freshness.models import AssetNews, CutoffRow, Proof, TableEvent, TableSnapshot
 from console.freshness.outlook import Nine
 from console.freshness.watermark import Basis
 from console.lib.words import duration
@@ -27,28 +28,31 @@ UNCERTAIN = {Nine.UNKNOWN.value, Nine.WRITER_DOWN.value, ""}
 
 def plan(declared: Declaration, now: datetime) -> int:
     """Write down the calendars' next cutoffs; how many were new. Those that are not declared any more go."""
-    wanted = {
-        (table.name, due.at): due.deadline
-        for table in declared.tables
-        for calendar in table.cutoffs
-        for due in calendar.between(now, now + AHEAD)
-    }
+    wanted: dict[tuple[str, datetime], tuple[datetime, str]] = {}
+    for table in declared.tables:
+        for declared_as in table.cutoffs:
+            for due in declared_as.between(now, now + AHEAD):
+                _, asset = wanted.get((table.name, due.at), (None, ""))
+                wanted[table.name, due.at] = (due.deadline, declared_as.asset or asset)
     ahead = CutoffRow.objects.filter(at__gte=now, at__lt=now + AHEAD)
-    known = {
-        (table, at): (pk, deadline, origin)
-        for pk, table, at, deadline, origin in ahead.values_list("pk", "table", "at", "deadline", "origin")
-    }
+    known = {(row.table, row.at): row for row in ahead.only("pk", "table", "at", "deadline", "origin", "asset")}
     calendar = CutoffRow.Origin.CALENDAR
-    gone = [pk for key, (pk, _, origin) in known.items() if origin == calendar and key not in wanted]
+    gone = [row.pk for key, row in known.items() if row.origin == calendar and key not in wanted]
     CutoffRow.objects.filter(pk__in=gone).delete()
-    changed = [
-        CutoffRow(table=table, at=at, deadline=deadline, origin=calendar)
-        for (table, at), deadline in wanted.items()
-        if known.get((table, at), ("", None, ""))[1] != deadline
-        and known.get((table, at), ("", None, calendar))[2] == calendar
-    ]
+    changed = []
+    for (name, at), (deadline, asset) in wanted.items():
+        row = known.get((name, at))
+        if row is not None and row.origin != calendar:
+            deadline = row.deadline  # somebody's own; only the asset is declared
+        if row is None or (row.deadline, row.asset) != (deadline, asset):
+            origin = row.origin if row else calendar
+            changed.append(CutoffRow(table=name, at=at, deadline=deadline, origin=origin, asset=asset))
     CutoffRow.objects.bulk_create(
-        changed, update_conflicts=True, unique_fields=["table", "at"], update_fields=["deadline"], batch_size=5000
+        changed,
+        update_conflicts=True,
+        unique_fields=["table", "at"],
+        update_fields=["deadline", "asset"],
+        batch_size=5000,
     )
     return len(changed)
 
@@ -58,6 +62,7 @@ def forget(now: datetime) -> None:
     CutoffRow.objects.filter(at__lt=now - KEPT).delete()
     Proof.objects.filter(at__lt=now - KEPT).delete()
     TableEvent.objects.filter(at__lt=now - KEPT).delete()
+    AssetNews.objects.filter(cutoff__lt=now - KEPT).delete()
 
 
 def waiting(now: datetime) -> dict[str, list[CutoffRow]]:
@@ -88,6 +93,7 @@ def settle(
     if met:
         CutoffRow.objects.filter(pk__in=[cutoff.pk for cutoff in met]).update(met_at=now)
         Proof.objects.bulk_create(proofs, ignore_conflicts=True)
+        telling.note(met, now)
     if pending:
         CutoffRow.objects.filter(pk__in=pending).update(pending_at=now)
     return events

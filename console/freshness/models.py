@@ -246,6 +246,7 @@ class CutoffRow(models.Model):
     dag_id = models.CharField(max_length=250, default="", blank=True)
     asked_by = models.CharField(max_length=200, default="", blank=True)
     reason = models.TextField(default="", blank=True)
+    asset = models.CharField(max_length=500, default="", blank=True)  # of Airflow, to be told when all of it are met
     met_at = models.DateTimeField(null=True)
     pending_at = models.DateTimeField(null=True)
 
@@ -261,6 +262,34 @@ class CutoffRow(models.Model):
 
     def __str__(self) -> str:
         return f"{self.table} {self.at:%Y-%m-%d %H:%M}"
+
+
+class AssetNews(models.Model):
+    """An outbox: that a cutoff is met by every table that declares this asset of Airflow's for it."""
+
+    asset = models.CharField(max_length=500)  # name or URI
+    cutoff = models.DateTimeField()
+    tables = models.TextField()  # JSON: their names
+    created_at = models.DateTimeField()
+    next_at = models.DateTimeField()
+    claimed_until = models.DateTimeField(null=True)
+    fence = models.IntegerField(default=0)
+    attempts = models.IntegerField(default=0)
+    tried_at = models.DateTimeField(null=True)  # the newest call that may have reached Airflow
+    sent_at = models.DateTimeField(null=True)
+    event_id = models.BigIntegerField(null=True)  # Airflow's
+    error = models.TextField(default="", blank=True)
+    remedy = models.TextField(default="", blank=True)
+
+    objects: ClassVar[models.Manager[AssetNews]] = models.Manager()
+
+    class Meta:
+        ordering = ["-cutoff"]
+        constraints = [models.UniqueConstraint(fields=["asset", "cutoff"], name="freshness_asset_once")]
+        indexes = [models.Index(fields=["next_at"], condition=Q(sent_at=None), name="freshness_asset_open")]
+
+    def __str__(self) -> str:
+        return f"{self.asset} {self.cutoff:%Y-%m-%d %H:%M}"
 
 
 class Proof(models.Model):
@@ -294,7 +323,7 @@ class TableEvent(models.Model):
     table = models.CharField(max_length=400)
     at = models.DateTimeField()
     generation = models.BigIntegerField()
-    kind = models.CharField(max_length=20)  # status, revoked, epoch, met
+    kind = models.CharField(max_length=20)  # status, revoked, epoch, met, asset
     text = models.TextField()
 
     objects: ClassVar[models.Manager[TableEvent]] = models.Manager()

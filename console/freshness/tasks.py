@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from console.freshness import beating, cutoffs, proving
+from console.freshness import beating, cutoffs, proving, telling
 from console.freshness.models import TaskSnapshot
 from console.freshness.poll import (
     at_origin,
@@ -57,6 +57,12 @@ def plan_cutoffs() -> None:
     now = timezone.now()
     cutoffs.plan(declaration(), now)
     cutoffs.forget(now)
+
+
+@shared_task
+def tell_assets() -> None:
+    """Airflow is told of the cutoffs that are met, where an asset is declared for them."""
+    telling.send(connect.assets, timezone.now)
 
 
 @shared_task

@@ -24,6 +24,7 @@ from console.platform.ports import (
     AgentsPort,
     AirflowPort,
     ArrivalsPort,
+    AssetsPort,
     BrokerPort,
     ComputePort,
     DatastoresPort,
@@ -40,6 +41,13 @@ from console.platform.warehouse import Unsupported, Warehouse
 def airflow() -> AirflowPort:
     """Airflow's REST API."""
     return Airflow(declaration().airflow)
+
+
+def assets() -> AssetsPort:
+    """Assets of the same Airflow."""
+    found = airflow()
+    assert isinstance(found, Airflow)
+    return found
 
 
 @lru_cache(maxsize=1)

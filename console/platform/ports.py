@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from console.platform.readings import (
     ArrivalsReading,
@@ -76,6 +76,22 @@ class AirflowPort(Protocol):
     def put_pool(self, name: str, slots: int, description: str, include_deferred: bool) -> None: ...
 
     def delete_pool(self, name: str) -> None: ...
+
+
+class AssetsPort(Protocol):
+    """Assets of Airflow 3, by its REST API."""
+
+    def asset(self, wanted: str) -> int | None:
+        """The id of the active asset of this name or URI; None: there is none."""
+        ...
+
+    def asset_event(self, asset: int, mark: tuple[str, str], since: datetime) -> int | None:
+        """The asset's event since then whose extra has this key and value; None: there is none."""
+        ...
+
+    def tell_asset(self, asset: int, extra: Mapping[str, Any]) -> int:
+        """Make an event of the asset; its id. Not idempotent: a lost answer leaves open whether it was made."""
+        ...
 
 
 class BrokerPort(Protocol):

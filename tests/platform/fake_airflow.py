@@ -87,6 +87,8 @@ class FakeAirflow:
         self.instances: list[dict[str, Any]] = []
         self.jobs: list[dict[str, Any]] = [job(1)]
         self.pools: list[dict[str, Any]] = [pool("default_pool")]
+        self.assets: list[dict[str, Any]] = []
+        self.events: list[dict[str, Any]] = []
         self.calls: Counter[str] = Counter()
         self.peak = 0
         self.faults: dict[str, list[Callable[[BaseHTTPRequestHandler], bool]]] = {}
@@ -127,6 +129,15 @@ class FakeAirflow:
         if path == "/api/v2/dags":
             dags = [row for row in self.dags if query.get("paused") != ["false"] or not row["is_paused"]]
             return self._page("dags", dags, query) if self.dags else {"dags": [], "total_entries": 7}
+        if path == "/api/v2/assets":
+            rows = [row for row in self.assets if query.get("name_pattern", [""])[0] in row["name"]]
+            rows = [row for row in rows if query.get("uri_pattern", [""])[0] in row["uri"]]
+            return self._page("assets", rows, query)
+        if path == "/api/v2/assets/events":
+            rows = [row for row in self.events if str(row["asset_id"]) in query.get("asset_id", [str(row["asset_id"])])]
+            since = datetime.fromisoformat(query.get("timestamp_gte", ["1970-01-01T00:00:00+00:00"])[0])
+            rows = [row for row in rows if datetime.fromisoformat(row["timestamp"]) >= since]
+            return self._page("asset_events", rows, query)
         if path == "/api/v2/importErrors":
             return {"import_errors": [{"stack_trace": SECRET}], "total_entries": 2}
         if path == "/api/v2/dags/~/dagRuns/~/taskInstances":
@@ -138,6 +149,21 @@ class FakeAirflow:
                 rows.sort(key=lambda row: (row["start_date"] is None, row["start_date"], row["id"]))
             return self._page("task_instances", rows, query)
         return None
+
+    def asset(self, name: str, uri: str) -> int:
+        self.assets.append({"id": len(self.assets) + 1, "name": name, "uri": uri, "extra": {}})
+        return len(self.assets)
+
+    def happened(self, body: dict[str, Any]) -> dict[str, Any] | None:
+        """An asset event, as Airflow makes it; None: there is no such asset."""
+        if set(body) - {"asset_id", "extra", "partition_key", "access_control"}:
+            raise ValueError(f"Airflow forbids other fields: {sorted(body)}")
+        if body["asset_id"] not in {row["id"] for row in self.assets}:
+            return None
+        extra = {**body.get("extra", {}), "from_rest_api": True}
+        event = {"id": 100 + len(self.events), "asset_id": body["asset_id"], "extra": extra, "created_dagruns": []}
+        self.events.append(event | {"timestamp": datetime.now(UTC).isoformat(), "partition_key": None})
+        return self.events[-1]
 
     def _page(self, key: str, rows: list[dict[str, Any]], query: dict[str, list[str]]) -> dict[str, Any]:
         offset, limit = int(query.get("offset", ["0"])[0]), min(int(query.get("limit", ["50"])[0]), PAGE_LIMIT)
@@ -160,8 +186,14 @@ def _handler(fake: FakeAirflow) -> type[BaseHTTPRequestHandler]:
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            self.asked = body
             if self._faulty():
                 return None
+            if self.path == "/api/v2/assets/events":
+                if not self._signed_in():
+                    return send(self, 401, {"detail": "Invalid JWT token"})
+                event = fake.happened(body)
+                return send(self, 200, event) if event else send(self, 404, {"detail": "Asset was not found"})
             if self.path == "/api/v2/pools":
                 fake.pools.append(pool(body.pop("name"), **body))
                 return send(self, 201, fake.pools[-1])
@@ -293,6 +325,19 @@ def trickle(handler: BaseHTTPRequestHandler) -> bool:
 def hang_up(handler: BaseHTTPRequestHandler) -> bool:
     handler.close_connection = True
     return True
+
+
+def done_and_lost(fake: FakeAirflow) -> Callable[[BaseHTTPRequestHandler], bool]:
+    """The event is made, and the connection ends before the answer."""
+
+    def fault(handler: BaseHTTPRequestHandler) -> bool:
+        if handler.command == "POST":
+            fake.happened(handler.asked)  # type: ignore[attr-defined]
+            return hang_up(handler)
+        fake.faults["/api/v2/assets/events"].insert(0, fault)
+        return False
+
+    return fault
 
 
 def redirect(handler: BaseHTTPRequestHandler) -> bool:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote
 
-from console.platform.airflow import errors
+from console.platform.airflow import assets, errors
 from console.platform.airflow.client import Client, Query
 from console.platform.airflow.parse import component, instance, job, listed, moment, pool, text, total
 from console.platform.budget import Budget
@@ -174,14 +174,31 @@ class Airflow:
         if status == 404:
             status, answer = self._client.change("POST", "/api/v2/pools", {"name": name, **body}, budget=budget)
         if not 200 <= status < 300:
-            raise _refused(status, answer, f"the pool {name}")
+            raise errors.refused(status, answer, f"the pool {name}")
 
     def delete_pool(self, name: str) -> None:
         """Remove the pool; one that is not there is taken as done."""
         path = f"/api/v2/pools/{quote(name, safe='')}"
         status, answer = self._client.change("DELETE", path, None, budget=self._budget())
         if status != 404 and not 200 <= status < 300:
-            raise _refused(status, answer, f"the pool {name}")
+            raise errors.refused(status, answer, f"the pool {name}")
+
+    # --- assets ------------------------------------------------------------------------------------------------------
+
+    def asset(self, wanted: str) -> int | None:
+        """The id of the active asset of this name or URI; None: there is none."""
+        budget = self._budget()
+        if self._api(budget)[0] == 1:
+            raise errors.unsupported("assets", "Upgrade to Airflow 3, or let DAGs wait by the sensor.")
+        return assets.find(self._client, wanted, budget)
+
+    def asset_event(self, asset: int, mark: tuple[str, str], since: datetime) -> int | None:
+        """The asset's event since then whose extra has this key and value; None: there is none."""
+        return assets.event(self._client, asset, mark, since, self._budget())
+
+    def tell_asset(self, asset: int, extra: Mapping[str, Any]) -> int:
+        """Make an event of the asset; its id. Not idempotent."""
+        return assets.tell(self._client, asset, extra, self._budget())
 
     # --- how -------------------------------------------------------------------------------------------------------
 
@@ -270,14 +287,6 @@ class Airflow:
         if queue is not None:
             query["queue"] = queue
         return total(self._client.get(INSTANCES, query, budget=budget), INSTANCES)
-
-
-def _refused(status: int, answer: Any, what: str) -> PlatformError:
-    detail = answer.get("detail") if isinstance(answer, dict) else None
-    said = detail if isinstance(detail, str) else "no reason given"
-    return PlatformError(
-        errors.SYSTEM, "rejected", f"Airflow refuses the change of {what} ({status}: {said[:300]})", permanent=True
-    )
 
 
 def _wanted(states: list[str], size: int) -> Query:

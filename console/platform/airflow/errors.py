@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import httpx
 
@@ -146,4 +147,17 @@ def malformed(path: str, what: str) -> PlatformError:
         "malformed",
         f"{SYSTEM} answered {path} with {what}",
         remedy="Is AIRFLOW_URL Airflow itself, not a proxy's or a sign-in page?",
+    )
+
+
+def unsupported(what: str, remedy: str) -> PlatformError:
+    return PlatformError(SYSTEM, "unsupported", f"Airflow 2 has no {what}", remedy=remedy, permanent=True)
+
+
+def refused(status: int, answer: Any, what: str) -> PlatformError:
+    """A change that was answered by a 4xx: nothing was done."""
+    detail = answer.get("detail") if isinstance(answer, dict) else None
+    said = detail if isinstance(detail, str) else "no reason given"
+    return PlatformError(
+        SYSTEM, "rejected", f"Airflow refuses the change of {what} ({status}: {said[:300]})", permanent=True
     )

@@ -3,14 +3,15 @@
 Days are those of the zone's own wall clock. A time of day that comes twice (clocks go back) is the first of the two;
 one that does not come (clocks go forward) is as long after midnight as it would have been: 02:30 is then called 03:30.
 A deadline that is not later than its cutoff's time of day is the next day's. `every 15 minutes, due within 5 minutes`
-counts from midnight UTC.
+counts from midnight UTC. Either may end with an asset of Airflow's, by name or URI, that is told when it is met:
+`every day 00:00 UTC, due by 02:30, asset warehouse://shop/day`.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
@@ -19,6 +20,7 @@ _DAILY = re.compile(
     r"every (?P<days>[a-z, ]+?) (?P<at>\d{1,2}:\d{2}) (?P<zone>[A-Za-z0-9_+/-]+), due by (?P<due>\d{1,2}:\d{2})"
 )
 _STEADY = re.compile(r"every (?P<every>\d+) minutes?, due within (?P<due>\d+) minutes?")
+_ASSET = re.compile(r"(?P<calendar>.+), asset (?P<asset>\S{1,500})")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -41,6 +43,7 @@ class Calendar:
     zone: str = "UTC"
     every_s: int = 0
     due_s: int = 0
+    asset: str = ""  # Airflow's, by name or URI
 
     def between(self, start: datetime, end: datetime) -> Iterator[Due]:
         """The cutoffs from `start` up to but without `end`, oldest first."""
@@ -70,6 +73,9 @@ def _instant(day: date, at: time, zone: ZoneInfo) -> datetime:
 
 def parse(text: str) -> Calendar:
     """The calendar of a sentence. Raises ValueError: what is wrong, as a sentence's second half."""
+    named = _ASSET.fullmatch(text.strip())
+    if named:
+        return replace(parse(named["calendar"]), text=text.strip(), asset=named["asset"])
     steady = _STEADY.fullmatch(text.strip())
     if steady:
         every, due = int(steady["every"]), int(steady["due"])

@@ -181,7 +181,9 @@ class Table(Shape):
         "2s", description="How far back a row's stamp may lie before its transaction began (an application's clock)."
     )
     cutoffs: tuple[Cutoffs, ...] = Field(
-        (), strict=False, description="When it is waited for: every day 00:00 America/New_York, due by 02:30."
+        (),
+        strict=False,
+        description="When it is waited for: every day 00:00 America/New_York, due by 02:30 (, asset NAME_OR_URI).",
     )
 
 
