@@ -13,6 +13,8 @@ from console.sandbox.home import MARK, REPOSITORY, Home, Secrets
 from console.sandbox.ports import Ports
 
 REGION = "eu-north-1"
+ACCOUNT = "123456789012"
+"""The one account of moto's endpoint."""
 AIRFLOW_USER = "quarterdeck"
 PASSED_ON = ("PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "TMPDIR", "LD_LIBRARY_PATH", "SSL_CERT_FILE")
 """What a process of the sandbox gets from the caller's environment: nothing of it configures the platform."""
@@ -93,6 +95,7 @@ def console(site: Site) -> dict[str, str]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "TERMINATIONS_QUEUE": f"{site.aws_url}/{ACCOUNT}/terminations",
         "PAGER_URL": f"http://127.0.0.1:{ports.pager}",
         "DEAD_MAN_URL": f"http://127.0.0.1:{ports.pager}/dead-man",
         **{name: _derived(site.secrets.django, name) for name in DERIVED},

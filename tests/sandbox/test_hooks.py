@@ -17,7 +17,7 @@ GROUP, HOOK = "sandbox-io", "drain"
 @pytest.fixture
 def queue(aws: Aws) -> Iterator[str]:  # noqa: F811
     sqs, autoscaling = aws.client("sqs"), aws.client("autoscaling")
-    url = sqs.create_queue(QueueName="terminations")["QueueUrl"]
+    url = sqs.create_queue(QueueName="told")["QueueUrl"]
     arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     autoscaling.put_lifecycle_hook(
         LifecycleHookName=HOOK, AutoScalingGroupName=GROUP, NotificationTargetARN=arn, HeartbeatTimeout=300,

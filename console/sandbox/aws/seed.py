@@ -19,6 +19,8 @@ ZONES = ("a", "b", "c")
 IMAGE = "ami-0abcdef1234567890"
 FILES = "platform-files"
 """The bucket of the files that tasks hand to each other."""
+TERMINATIONS = "terminations"
+"""The SQS queue to which a group's termination hook writes. No group has one from the start: a journey gives it one."""
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ def seed(url: str, region: str, fleets: tuple[Fleet, ...], ports: dict[str, int]
         PreferredCacheClusterAZs=[f"{region}{zone}" for zone in ZONES],
     )
     client("s3").create_bucket(Bucket=FILES, CreateBucketConfiguration={"LocationConstraint": region})
+    client("sqs").create_queue(QueueName=TERMINATIONS)
     dms = client("dms")
     target = _endpoint(dms, "target", "warehouse", "redshift", "loader", ports["warehouse"])
     for source in ("shop", "billing"):
