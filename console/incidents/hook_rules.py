@@ -87,7 +87,7 @@ class Alert(Told):
         """As an incident tells it."""
         title = self.annotations.get("summary") or self.name
         description = self.annotations.get("description") or self.annotations.get("message") or ""
-        runbook = _web(self.annotations.get("runbook_url", ""))
+        runbook = web(self.annotations.get("runbook_url", ""))
         names = sorted(set(self.labels) - {"alertname", "severity"})[:LABELS]
         return Finding(
             key=self.key,
@@ -96,7 +96,7 @@ class Alert(Told):
             title=title[:300],
             sentence=description[:4000] or f"Alertmanager says that {self.name} fires.",
             target=f"outside/{self.name}"[:400],
-            url=_web(self.generatorURL) or "/",
+            url=web(self.generatorURL) or "/",
             facts=tuple(Fact(name[:100], self.labels[name][:500]) for name in names),
             recommended=Recommended(f"Follow the runbook of {self.name}.", runbook, "Open its runbook")
             if runbook
@@ -108,10 +108,15 @@ class AlertmanagerHook(Told):
     """The body of Alertmanager's webhook."""
 
     version: Literal["4"]
+    groupKey: Words = ""
+    groupLabels: Mapping[Words, Words] = Field(default_factory=dict)
+    commonLabels: Mapping[Words, Words] = Field(default_factory=dict)
+    commonAnnotations: Mapping[Words, Words] = Field(default_factory=dict)
+    externalURL: Words = ""
     alerts: tuple[Alert, ...]
 
 
-def _web(url: str) -> str:
+def web(url: str) -> str:
     """The URL where it is one of the web; "" otherwise (a link must not run a script)."""
     try:
         return url[:1000] if urlsplit(url).scheme in {"http", "https"} else ""

@@ -21,9 +21,10 @@ from console.accounts import audit
 from console.accounts.actor import Actor, client_ip
 from console.accounts.models import AuditEntry
 from console.accounts.roles import Role
-from console.incidents import actions, store
-from console.incidents.hook_rules import Alert, AlertmanagerHook, PagerDutyHook, signed, too_old
+from console.incidents import actions
+from console.incidents.hook_rules import AlertmanagerHook, PagerDutyHook, signed, too_old
 from console.incidents.models import HookEvent, Incident
+from console.incidents.outside import take_alerts
 from console.incidents.pagers.pagerduty import DEDUP, dedup_key
 from console.incidents.rules import State
 from console.lib.api import Problem, by_field, request_id
@@ -150,23 +151,6 @@ def _incident(key: str | None) -> Incident | None:
 
 @router.post("/alertmanager", response=Taken, auth=AlertmanagerToken(), url_name="hook_alertmanager")
 def alertmanager(request: HttpRequest) -> Taken:
-    """Alertmanager's webhook: each firing alert is an incident, until it is told to be resolved."""
-    alerts, now = _read(AlertmanagerHook, request).alerts, timezone.now()
-    known = {one.key: one for one in Incident.objects.filter(key__in=[alert.key for alert in alerts])}
-    did = []
-    for alert in alerts:
-        incident = known.get(alert.key)
-        resolved = incident is not None and incident.state == State.RESOLVED
-        if alert.status == "resolved":
-            if incident and not resolved and store.closed_outside(alert.key, "Alertmanager says that it is over.", now):
-                did.append(f"Resolved INC-{incident.pk}.")
-        elif not resolved and (incident is None or _differs(incident, alert)):
-            # One that is over here stays so: Alertmanager repeats what fires until it sees the end itself.
-            opened = store.opened_outside(alert.finding(), now)
-            did.append(f"{'Updated' if incident else 'Opened'} INC-{opened.pk}.")
-    return Taken(did=did)
-
-
-def _differs(incident: Incident, alert: Alert) -> bool:
-    told = alert.finding()
-    return (incident.title, incident.sentence, incident.severity) != (told.title, told.sentence, str(told.severity))
+    """Alertmanager's webhook: each firing alert is an incident until it is told to be resolved; many of one group, or
+    of one hour, are parts of one incident."""
+    return Taken(did=take_alerts(_read(AlertmanagerHook, request), timezone.now()))

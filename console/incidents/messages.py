@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from console.incidents import runbooks
-from console.incidents.models import Incident, Page
+from console.incidents.models import Incident, Origin, Page
 from console.incidents.pagers.message import Action, Link, Message, cut
 
 TEXT = 4000
@@ -40,7 +40,8 @@ def _why(incident: Incident, page: Page) -> str:
     if page.level:
         lines.insert(0, f"Told again (the {_ordinal(page.level + 1)} time): nobody has acknowledged it.")
     if incident.folded:
-        lines.append(f"{incident.folded} more findings follow from it.")
+        outside = incident.origin == Origin.OUTSIDE
+        lines.append(f"{incident.folded} {'alerts are part of' if outside else 'more findings follow from'} it.")
     return "\n".join(line for line in lines if line)
 
 

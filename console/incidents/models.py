@@ -33,8 +33,8 @@ class Incident(models.Model):
 
     `evidence` is frozen at the opening, `latest` is the same of now: {"sentence", "facts": [{"label", "value",
     "status"}], "series": [name], "impact": [name]}. `recommended` is {"text", "url", "button", "operation",
-    "parameters"}, or {}. `children` are {"key", "title"} of the findings that are part of it, the first 50; `folded`
-    is how many there are.
+    "parameters"}, or {}. `children` are {"key", "title", "url"} of the findings that are part of it, the first 50;
+    `folded` is how many there are. Alerts from outside are all there, with {"severity", "state"}: firing or resolved.
     """
 
     key = models.CharField(max_length=400)

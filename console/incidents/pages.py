@@ -369,7 +369,7 @@ def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPa
         runbook_title=DETECTORS.get(incident.detector, incident.detector),
         events=tuple(_event(event) for event in events),
         pages=tuple(reversed(told))[:PAGES],
-        parts=tuple(incident.children),
+        parts=tuple(incident.children)[:PARTS],
         part_of=row_of(incident.part_of, now) if incident.part_of else None,
         also=tuple(row_of(one, now) for one in also),
         sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],

@@ -332,9 +332,9 @@ def _quiet(target: str, own: bool, windows: Iterable[Window], now: datetime) -> 
     return None if own else next((one for one in windows if one.covers(target, now)), None)
 
 
-def tended(it: Held, windows: Iterable[Window], now: datetime) -> Keeping | None:
-    """What time alone does to an incident that another system opened and will close; None: nothing."""
-    return _kept(it, None, None, tuple(windows), now)
+def tended(it: Held, windows: Iterable[Window], now: datetime, finding: Finding | None = None) -> Keeping | None:
+    """What time, and what its sender says, do to an incident that another system opened; None: nothing."""
+    return _kept(it, finding, None, tuple(windows), now)
 
 
 def _kept(

@@ -26,13 +26,13 @@ Kind = IncidentEvent.Kind
 def settle(report: Report, now: datetime) -> Changes | None:
     """Make the incidents what was found at `now`. None: another process is at it. Four queries when nothing changes."""
     with transaction.atomic():
-        if not _locked(wait=False):
+        if not lock(wait=False):
             return None
         rows = list(Incident.objects.unresolved().select_for_update().order_by("pk"))
         held = {row.key: row for row in rows if row.origin == Origin.CONSOLE}
         memory = {row.key: row.signal() for row in SignalRow.objects.all()}
         windows = [row.window() for row in Maintenance.objects.current(now)]
-        changes = reconcile(report, memory, {key: _held(row) for key, row in held.items()}, windows, now)
+        changes = reconcile(report, memory, {key: held_of(row) for key, row in held.items()}, windows, now)
         _signals(changes)
         told = [open_incident(one, now) for one in changes.opened]
         opened = {row.key: row for row in told}
@@ -40,21 +40,22 @@ def settle(report: Report, now: datetime) -> Changes | None:
             part_of = opened.get(ending.into) or held.get(ending.into)
             why = f"It is part of INC-{part_of.pk} now." if part_of else ending.why
             close_incident(held[ending.key], why, now, part_of=part_of)
-        altered = [_keep(held[one.key], one, now) for one in changes.kept]
+        altered = [keep_incident(held[one.key], one, now) for one in changes.kept]
         outside = [row for row in rows if row.origin == Origin.OUTSIDE]
-        aged = [(row, tended(_held(row), windows, now)) for row in outside]
-        altered += [_keep(row, one, now) for row, one in aged if one]
+        aged = [(row, tended(held_of(row), windows, now)) for row in outside]
+        altered += [keep_incident(row, one, now) for row, one in aged if one]
         if told or changes.ended or any(altered):
             publish("incidents")
     return changes
 
 
-def _held(row: Incident) -> Held:
+def held_of(row: Incident) -> Held:
     """The row for the rules, with the interval that its routes declare."""
     return replace(row.held(), repage_s=repage_s(declaration().routes, str(row.severity), row.target))
 
 
-def _locked(*, wait: bool) -> bool:
+def lock(*, wait: bool) -> bool:
+    """Be the only one that changes incidents until the end of the transaction; False: another one is."""
     with connection.cursor() as cursor:
         if wait:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
@@ -129,7 +130,7 @@ def close_incident(
     outbox.page(incident, Action.RESOLVE, now)
 
 
-def _keep(incident: Incident, kept: Keeping, now: datetime) -> bool:
+def keep_incident(incident: Incident, kept: Keeping, now: datetime) -> bool:
     """Bring a row up to date; True when anything changed."""
     before = {name: getattr(incident, name) for name in _KEPT}
     was = State(incident.state)
@@ -206,31 +207,3 @@ def recommended_of(it: Recommended | None) -> dict[str, Any]:
 
 def _children(found: Iterable[Finding]) -> list[dict[str, str]]:
     return [{"key": one.key, "title": one.title, "url": one.url} for one in tuple(found)[:CHILDREN]]
-
-
-def opened_outside(finding: Finding, now: datetime) -> Incident:
-    """Another system says that something is wrong. The open incident of its key, made when there is none."""
-    with transaction.atomic():
-        _locked(wait=True)
-        incident = Incident.objects.unresolved().filter(key=finding.key).select_for_update().first()
-        if incident is None:
-            windows = [row.window() for row in Maintenance.objects.current(now)]
-            quiet = next((one for one in windows if one.covers(finding.target, now)), None)
-            opening = Opening(finding, finding.severity, (), None if quiet else Why.OPENED, quiet.id if quiet else None)
-            incident = open_incident(opening, now, Origin.OUTSIDE)
-        else:
-            kept = Keeping(finding.key, finding, State(incident.state), finding.severity, None, None, incident.owed)
-            _keep(incident, kept, now)
-        publish("incidents")
-    return incident
-
-
-def closed_outside(key: str, why: str, now: datetime) -> bool:
-    """Another system says that it is over. False when nothing of that key is open."""
-    with transaction.atomic():
-        incident = Incident.objects.unresolved().filter(key=key, origin=Origin.OUTSIDE).select_for_update().first()
-        if incident is None:
-            return False
-        close_incident(incident, why, now)
-        publish("incidents")
-    return True

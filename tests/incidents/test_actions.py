@@ -13,7 +13,8 @@ from console.history.models import Mark
 from console.incidents import actions
 from console.incidents.actions import Invalid, NotNow
 from console.incidents.models import Incident, IncidentEvent, Maintenance
-from console.incidents.store import closed_outside, opened_outside, settle
+from console.incidents.outside import closed_outside, opened_outside
+from console.incidents.store import settle
 from tests.incidents.made import MIRA, T0, after, finding, opened, pages, report
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from console.incidents import actions, store
+from console.incidents import actions, outside, store
 from console.incidents.findings import Severity
 from console.incidents.models import Incident, Page
 from tests.incidents.made import MIRA, after, finding, report
@@ -17,7 +17,7 @@ KEY = "outside.alertmanager:f:2026"
 
 def opened_outside(at: float = 0) -> Incident:
     told = finding(KEY, severity=Severity.CRITICAL, target="outside/DiskFull", detector="outside")
-    return store.opened_outside(told, after(at))
+    return outside.opened_outside(told, after(at))
 
 
 def whys() -> list[str]:
@@ -56,7 +56,7 @@ def test_what_a_window_kept_quiet_is_told_when_it_ends() -> None:
 
 def test_looking_after_many_costs_no_more(django_assert_num_queries) -> None:
     for number in range(20):
-        store.opened_outside(finding(f"{KEY}{number}", target="outside/x", severity=Severity.WARNING), after(0))
+        outside.opened_outside(finding(f"{KEY}{number}", target="outside/x", severity=Severity.WARNING), after(0))
     with django_assert_num_queries(6):  # of which two are the transaction's
         store.settle(report(), after(5))
     assert timedelta(seconds=5) == after(5) - after(0)
