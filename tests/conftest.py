@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 from django.db import connection
-from django.test import override_settings
+from django.test import TransactionTestCase, override_settings
 from hypothesis import HealthCheck, settings
 from pytest_django import DjangoDbBlocker
+
+from tests.flush import empty_tables
 
 # How fast this machine is today, and whether it is the first run of hypothesis on it, is no property of the code.
 settings.register_profile("quarterdeck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -27,6 +29,7 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     """Transactional tests are cleaned up by TRUNCATE, which the audit's table refuses outside of the tests."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         cursor.execute("ALTER TABLE accounts_auditentry DISABLE TRIGGER audit_table_stays")
+    TransactionTestCase._fixture_teardown = empty_tables
 
 
 @pytest.fixture(scope="session", autouse=True)
