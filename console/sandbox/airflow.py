@@ -262,6 +262,7 @@ def prepare(site: Site) -> None:
     """What Airflow reads at its start: the password of its one user, the folders."""
     write_private(site.home.airflow / "passwords.json", json.dumps({AIRFLOW_USER: site.secrets.airflow_password}))
     (site.home.root / "files").mkdir(mode=0o700, exist_ok=True)
+    (site.home.root / "files" / "quarterdeck_files").mkdir(mode=0o750, exist_ok=True)  # else the first file makes it
     (site.home.root / "agent").mkdir(exist_ok=True)
     link = site.home.root / "agent" / "console"
     link.unlink(missing_ok=True)

@@ -89,6 +89,7 @@ def console(site: Site) -> dict[str, str]:
         "LEASE_URL": site.database_url("quarterdeck", "lease"),
         "SOURCE_URL": site.database_url("shop", "shop"),
         "BILLING_URL": site.database_url("billing", "billing"),
+        "FILES_FOLDER": str(site.home.root / "files" / "quarterdeck_files"),
         "AWS_ENDPOINT_URL": site.aws_url,
         "AWS_ACCESS_KEY_ID": "sandbox",
         "AWS_SECRET_ACCESS_KEY": "sandbox",

@@ -22,6 +22,7 @@ ENV = {
     "WAREHOUSE_URL": "postgresql://console:s3cret-warehouse@redshift:5439/dwh",
     "LEASE_URL": "postgresql://console:s3cret-lease@metadata/airflow",
     "SHOP_URL": "postgresql://console:s3cret-shop@shop/shop",
+    "FILES_FOLDER": "/srv/files/quarterdeck_files",
     "BILLING_URL": "postgresql:///billing?host=/run/postgresql",
     "SOURCE_URL": "postgresql:///shop?host=/run/postgresql",
     "PAGERDUTY_KEY": "s3cret-key",
