@@ -1,4 +1,4 @@
-"""GET /api/v1/storage and /api/v1/storage/ID."""
+"""GET /api/v1/storage and /api/v1/storage/ID; POST /api/v1/storage/ID/expire."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import Any
 
 from django.http import HttpRequest
 from django.utils import timezone
-from ninja import Router, Schema
+from ninja import Router, Schema, Status
 
-from console.lib.api import Remembered, not_found
+from console.accounts.api_auth import operator
+from console.lib.api import Change, Remembered, not_found
+from console.operations.schemas import OperationOut, submitted
 from console.storage.pages import Row, StoreView, storage_page, storage_summary
 
 router = Router(tags=["storage"])
@@ -77,6 +79,12 @@ class StorageWhole(StorageOut):
     listed: list[HandoffOut]
 
 
+class Expire(Change):
+    """`plan`: the id of the preflight that was shown, where one was."""
+
+    plan: str | None = None
+
+
 @router.get("", response=list[StorageOut], summary="The files that tasks hand to each other")
 def storages(request: HttpRequest) -> list[StorageOut]:
     return [StorageOut(**_figures(row)) for row in storage_summary(timezone.now()).rows]
@@ -89,6 +97,11 @@ def storage(request: HttpRequest, id: str) -> StorageWhole:
     if store is None:
         not_found("storage", id, [each.row.id for each in page.stores])
     return _whole(store)
+
+
+@router.post("/{id}/expire", response={202: OperationOut}, auth=operator, summary="Remove expired hand-offs")
+def expire(request: HttpRequest, id: str, body: Expire) -> Status[dict[str, Any]]:
+    return submitted(request, "expire", {"storage": id}, reason=body.reason, plan=body.plan)
 
 
 def _whole(store: StoreView) -> StorageWhole:

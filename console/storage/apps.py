@@ -6,7 +6,10 @@ class StorageConfig(AppConfig):
     label = "storage"
 
     def ready(self) -> None:
-        from console.lib.metrics import register
-        from console.storage.metrics import collect  # the models are there only now
+        from console.lib import metrics
+        from console.operations import kinds
+        from console.storage.expire_kind import KIND  # the models are there only now
+        from console.storage.metrics import collect
 
-        register("storage", collect)
+        metrics.register("storage", collect)
+        kinds.register(KIND)

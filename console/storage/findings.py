@@ -103,7 +103,9 @@ def _left(store: StoreView) -> Iterable[Finding]:
             Fact("Past their expiry", f"{row.past}, {size(row.past_bytes)}"),
         ),
         series=(held_series(row.id),),
-        recommended=Recommended(HOUSEKEEPING, _url(store), "Look at them"),
+        recommended=Recommended(
+            HOUSEKEEPING, f"/storage/{quote(row.id, safe='')}/expire/", "Remove them", "expire", {"storage": row.id}
+        ),
         after_s=120.0,
     )
 

@@ -42,7 +42,7 @@ class Stage(StrEnum):
     MISSED = "missed"  # past its time, and nobody ever came
 
 
-WORST = (Stage.MISSED, Stage.LATE, Stage.EXPIRED, Stage.WAITING, Stage.FETCHED)
+WORST = (Stage.MISSED, Stage.LATE, Stage.WAITING, Stage.FETCHED, Stage.EXPIRED)
 
 
 @dataclass(frozen=True)
@@ -167,6 +167,42 @@ def _handoff(name: str, folder: _Folder) -> Handoff | None:
     )
 
 
+@dataclass(frozen=True)
+class Past:
+    """A hand-off that is past its expiry."""
+
+    folder: str
+    bytes: int
+
+
+def past(reading: FilesReading, before: datetime) -> tuple[Past, ...]:
+    """The hand-offs of a look that had expired at `before`. One that was handed over anew since is none."""
+    found = []
+    for name, folder in _folders(reading.files).items():
+        each = _handoff(name, folder)
+        if each and _all_over(folder, before):
+            found.append(Past(name, each.size))
+    return tuple(found)
+
+
+def removable(reading: FilesReading, before: datetime, *, notes_before: datetime | None = None) -> tuple[str, ...]:
+    """Which files of one hand-off's folder may go: its data, once all of it had expired at `before`.
+
+    With `notes_before` what is left of a hand-off whose data is gone: where none of it was written after that moment.
+    """
+    keys: list[str] = []
+    for folder in _folders(reading.files).values():
+        if folder.data and notes_before is None and _all_over(folder, before):
+            keys += [file.key for file in folder.data]
+        elif not folder.data and notes_before and all(file.modified_at < notes_before for file in folder.rest):
+            keys += [file.key for file in folder.rest]
+    return tuple(keys)
+
+
+def _all_over(folder: _Folder, before: datetime) -> bool:
+    return all((until := expiry(file.key)) is not None and until <= before for file in folder.data)
+
+
 def survey(
     reading: FilesReading,
     now: datetime,
@@ -182,8 +218,15 @@ def survey(
     past = [each for each in handoffs if now >= each.expires_at]
     left = [each for each in past if (now - each.expires_at).total_seconds() > swept_within_s]
     newest = max(reading.files, key=lambda file: (file.modified_at, file.key), default=None)
-    # Missed ones first, the newest of each stage first.
-    staged.sort(key=lambda pair: (WORST.index(pair[0]), -pair[1].handed_at.timestamp(), pair[1].folder))
+    lies = frozenset(each.folder for each in left)
+    # Missed ones first, then what should be gone; the newest of each stage first.
+    staged.sort(
+        key=lambda pair: (
+            WORST.index(Stage.LATE) if pair[1].folder in lies and pair[0] is Stage.EXPIRED else WORST.index(pair[0]),
+            -pair[1].handed_at.timestamp(),
+            pair[1].folder,
+        )
+    )
     return Survey(
         complete=reading.complete,
         files=len(reading.files),

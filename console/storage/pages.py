@@ -9,7 +9,7 @@ from typing import Any
 
 from console.history import series
 from console.lib.status import Status, worst
-from console.lib.words import count
+from console.lib.words import count, duration
 from console.platform.declared import StorageDeclared, declaration
 from console.platform.models import Source
 from console.platform.rules import Sight
@@ -54,6 +54,11 @@ class Row:
     past_bytes: int | None
     left: int | None
     left_bytes: int | None
+
+    @property
+    def newest_ago(self) -> str:
+        """In whole seconds: it is read at a glance."""
+        return duration(float(int(self.newest_age_s or 0)))
 
     @property
     def every_s(self) -> float:

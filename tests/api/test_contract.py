@@ -28,6 +28,7 @@ GET  pools
 GET  datastores
 GET  storage
 GET  storage/{}
+POST storage/{}/expire
 GET  operations
 GET  operations/{}
 POST operations/{}/{}

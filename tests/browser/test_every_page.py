@@ -23,6 +23,7 @@ PAGES = {
     "connections": "/connections/",
     "freshness": "/freshness/",
     "datastores": "/datastores/",
+    "storage": "/storage/",
     "deploys": "/deploys/",
     "incidents": "/incidents/",
     "history": "/history/",

@@ -16,9 +16,11 @@ from console.fleets.record import series_name
 from console.history import series
 from console.overview.judge import judge as judge_overview
 from console.platform.models import Source, remember_failure
+from console.platform.readings import FileReading
 from console.pools.poll import save_pools
 from console.scheduler.models import Takeover
 from console.scheduler.poll import heartbeat_series, leading_series
+from console.storage.poll import held_series
 from tests.browser.page import DESKTOP, PHONE, THEMES, Page
 from tests.datastores.made import CACHE, RDS
 from tests.datastores.made import polled as datastores_polled
@@ -28,12 +30,15 @@ from tests.overview.made import whole
 from tests.pools.made import DEFAULT, MERGE
 from tests.scheduler.made import airflow, helpers, job
 from tests.scheduler.made import polled as scheduler_polled
+from tests.storage.made import HOUR, handed
+from tests.storage.made import polled as storage_polled
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db]
 PAGES = {
     "overview": "/",
     "scheduler": "/scheduler/",
     "datastores": "/datastores/",
+    "storage": "/storage/",
     "history": "/history/?queue=cpu&range=24h",
 }
 
@@ -68,6 +73,39 @@ def scheduler(now: datetime) -> None:
     scheduler_polled(now, airflow(led, *helpers(now), lost, import_errors=2))
 
 
+def files(now: datetime) -> None:
+    """Hand-offs of a day: most were fetched, two expired unread, one is overdue; others lie beside them."""
+    groups = [
+        handed(
+            "price_list",
+            now - n * HOUR / 6,
+            run=f"scheduled__{n:02}",
+            kept=HOUR,
+            size=9400 + n,
+            read_at=now - n * HOUR / 6,
+        )
+        for n in range(14)
+    ]
+    storage_polled(
+        now,
+        *groups,
+        handed("revenue_report", now - HOUR / 9, task="extract[3]", name="lines.csv", size=48_200_000),
+        handed("demand_forecast", now - 9 * HOUR, task="train", name="model-of-the-week.bin", size=812_000_000),
+        handed("demand_forecast", now - 99 * HOUR, task="train", name="model.bin", run="2", size=799_000_000),
+        handed(
+            "report_by_mail",
+            now - 3 * HOUR,
+            task="write",
+            name="orders.csv",
+            run="manual__2026-11-22T00:01:44.902315+00:00",
+        ),
+        [FileReading(f"partners/run/{name}.csv", 300_000, now - HOUR) for name in ("north", "south")],
+    )
+    for bar in range(97):
+        held = 1.2e9 + 4e8 * (bar % 24) / 24
+        series.record([(held_series("files"), held)], now - bar * HOUR / 4)
+
+
 def trouble(now: datetime) -> None:
     """A busy night: tasks wait, a worker is lost, a pool starves, a cache is alone, the scheduler's standby absent."""
     whole(now, workers=0)
@@ -75,6 +113,7 @@ def trouble(now: datetime) -> None:
     scheduler(now)
     datastores_polled(now - timedelta(hours=2), replace(RDS, primary_zone="eu-north-1b"), CACHE)
     datastores_polled(now, RDS, replace(CACHE, replicas=0, standby_zone=None))
+    files(now)
     save_pools([DEFAULT, MERGE], now)
     level(now - timedelta(seconds=1), latency_s=400)
     a_day(now)
