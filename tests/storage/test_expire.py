@@ -1,4 +1,4 @@
-"""Removing expired hand-offs: what the preflight says, what goes, what stays, and how it ends when it is interrupted."""
+"""Removing expired hand-offs: what the preflight says, what goes, what stays, how it ends when it is interrupted."""
 
 from __future__ import annotations
 
