@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db.models import Count, F, Q
 
-from console.freshness.models import CutoffRow
+from console.freshness.judge import write
+from console.freshness.models import CutoffRow, TableSnapshot
 from console.freshness.outlook import BURNS, Alarm, alarm, burn
 from console.freshness.pages import lag_series
 from console.history import series
@@ -18,6 +20,11 @@ OBJECTIVE = 0.99
 LONGEST_S = max(long_s for long_s, *_ in BURNS)
 CUTOFFS_OVER = timedelta(days=30)
 WINDOWS = (3600.0, 6 * 3600.0, LONGEST_S)
+ALL_WINDOWS = sorted({length for long_s, short_s, *_ in BURNS for length in (long_s, short_s)})
+AT_ONCE = 200
+"""So many tables are reckoned in one round: three days of minutes each."""
+STALE = timedelta(minutes=15)
+"""Figures that are older say nothing."""
 
 
 @dataclass(frozen=True)
@@ -57,11 +64,7 @@ def bad_shares(
 
 def budget(table: str, slo_s: float, now: datetime) -> Budget:
     """Two queries, three once something was recorded."""
-    chart = series.fetch(
-        [lag_series(table)], now - timedelta(seconds=LONGEST_S), now, round(LONGEST_S / 60) + 1, now=now, marks=False
-    )
-    windows = sorted({length for long_s, short_s, *_ in BURNS for length in (long_s, short_s)})
-    bad = bad_shares(chart.line(lag_series(table)).y, chart.step_s, slo_s, windows)
+    bad = _bad({table: slo_s}, now)[table]
     past = CutoffRow.objects.filter(table=table, deadline__lte=now, at__gt=now - CUTOFFS_OVER)
     counts = past.aggregate(due=Count("pk"), met=Count("pk", filter=Q(met_at__lte=F("deadline"))))
     return Budget(
@@ -70,3 +73,41 @@ def budget(table: str, slo_s: float, now: datetime) -> Budget:
         met=counts["met"],
         due=counts["due"],
     )
+
+
+def reckon(now: datetime) -> int:
+    """Note the burn of every table that may raise an alarm or has one; how many were looked at. Three queries.
+
+    No alarm without a bad minute in the last six hours, the longest of the short windows: the others are left alone.
+    Where there are many, those whose figures are oldest come first; the rest are the next rounds'.
+    """
+    recent = Q(bad_at__gte=now - timedelta(seconds=max(short_s for _, short_s, *_ in BURNS)))
+    rows = list(
+        TableSnapshot.objects.filter(recent | ~Q(alarm=""), followed=True)
+        .order_by(F("burned_at").asc(nulls_first=True), "name")
+        .only("name", "slo_s")[:AT_ONCE]
+    )
+    found = _bad({row.name: row.slo_s for row in rows}, now)
+    for row in rows:
+        bad = found[row.name]
+        raised = alarm(bad, OBJECTIVE) if bad else None
+        row.alarm, row.burned_at = (raised.value if raised else ""), now
+        row.burns = json.dumps({str(window_s): burn(bad[window_s], OBJECTIVE) for window_s in WINDOWS} if bad else {})
+    write(rows, ("alarm", "burned_at", "burns"), ())
+    return len(rows)
+
+
+def figures(row: TableSnapshot) -> dict[float, float]:
+    """How many times faster than allowed its budget was used, by the window's length in seconds, as reckoned last."""
+    return {float(window_s): float(times) for window_s, times in json.loads(row.burns or "{}").items()}
+
+
+def _bad(slos_s: Mapping[str, float], now: datetime) -> dict[str, dict[float, float]]:
+    """Each table's shares of bad minutes by the window. One query."""
+    if not slos_s:
+        return {}
+    start = now - timedelta(seconds=LONGEST_S)
+    names = {table: lag_series(table) for table in slos_s}
+    chart = series.fetch(list(names.values()), start, now, round(LONGEST_S / 60) + 1, now=now, marks=False)
+    lines = {line.name: line.y for line in chart.lines}
+    return {table: bad_shares(lines[names[table]], chart.step_s, slo_s, ALL_WINDOWS) for table, slo_s in slos_s.items()}

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from console.freshness.cutoffs import LOOK_AHEAD
+from console.freshness.findings_promises import of_burns, of_news, untold
 from console.freshness.models import CutoffRow, TableSnapshot
 from console.freshness.outlook import RUNWAY_S, Nine, eta
 from console.freshness.pages import lag_series
@@ -33,12 +34,21 @@ _ORDER = {Status.FAILING: 0, Status.DEGRADED: 1}
 
 
 def findings(now: datetime) -> Report:
-    """Five queries, however many tables."""
+    """Seven queries, however many tables."""
     view = look(now)
     if view.blind:
         return Report((), frozenset({"freshness."}))
     rows = [table_row(row, view) for row in TableSnapshot.objects.exclude(status=Status.HEALTHY)]
-    return joined([of_tables(rows), of_writers(rows), of_cutoffs(*_cutoffs(now), now)])
+    burning = TableSnapshot.objects.filter(followed=True).exclude(alarm="")
+    return joined(
+        [
+            of_tables(rows),
+            of_writers(rows),
+            of_cutoffs(*_cutoffs(now), now),
+            of_burns(burning, now),
+            of_news(untold(now)),
+        ]
+    )
 
 
 def _cutoffs(now: datetime) -> tuple[list[CutoffRow], dict[str, TableSnapshot]]:

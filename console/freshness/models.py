@@ -164,6 +164,10 @@ class TableSnapshot(models.Model):
     epoch = models.IntegerField(null=True)
     proof_seq = models.BigIntegerField(null=True)
     speed = models.FloatField(null=True)  # seconds of watermark per second
+    bad_at = models.DateTimeField(null=True)  # when its lag was last over the SLO, or unknown: budget
+    burns = models.TextField(default="", blank=True)  # JSON: budget.figures
+    alarm = models.CharField(max_length=10, default="", blank=True)  # outlook.Alarm
+    burned_at = models.DateTimeField(null=True)  # when both were reckoned
     proved_at = models.DateTimeField(null=True)  # of the poll that all of this is from
     generation = models.BigIntegerField(default=0)  # of the last change
     legs = models.TextField(default="", blank=True)  # the rule's memory: JSON

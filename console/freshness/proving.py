@@ -47,6 +47,7 @@ _PROVEN = [
     "proof_seq",
     "speed",
     "proved_at",
+    "bad_at",
     "generation",
     "legs",
 ]
@@ -273,6 +274,8 @@ def _take(row: TableSnapshot, verdict: Judged, number: int, now: datetime) -> No
     status = STATUS[nine]
     row.status, row.severity, row.reason = status.value, SEVERITY[status], verdict.outlook.reason
     row.lag_s = None if nine == Nine.UNKNOWN else verdict.row_lag_s
+    if row.lag_s is None or row.lag_s > row.slo_s:
+        row.bad_at = now
     row.pressure = None if row.lag_s is None else row.lag_s / row.slo_s
     row.commit_at, row.row_at = verdict.commit.at, verdict.row.at
     row.steady, row.held = verdict.row.steady, verdict.row.held

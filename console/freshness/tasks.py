@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from console.freshness import beating, cutoffs, proving, telling
+from console.freshness import beating, budget, cutoffs, proving, telling
 from console.freshness.models import TaskSnapshot
 from console.freshness.poll import (
     at_origin,
@@ -57,6 +57,11 @@ def plan_cutoffs() -> None:
     now = timezone.now()
     cutoffs.plan(declaration(), now)
     cutoffs.forget(now)
+
+
+@shared_task
+def reckon_budgets() -> None:
+    budget.reckon(timezone.now())
 
 
 @shared_task

@@ -32,6 +32,8 @@ DETECTORS: dict[str, str] = {
     "replication-broken": "A DMS task does not replicate",
     "table-late": "Tables are late",
     "cutoff-at-risk": "A cutoff will be missed",
+    "budget-burning": "An error budget is used up too fast",
+    "asset-event-late": "Airflow is not told that data is complete",
     "heartbeat-writer-down": "Heartbeats are not written at a source",
     "pool-starved": "A pool starves its tasks",
     "datastore-down": "A datastore is not available",
