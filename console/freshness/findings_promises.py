@@ -47,7 +47,7 @@ def _burning(task: str, rows: list[TableSnapshot]) -> Finding:
         detector="budget-burning",
         severity=_SEVERITY[Alarm(first.alarm)],
         title=f"{task}: the error budget of {tables} is used {how}",
-        sentence=f"{first.name} used its error budget {_said(first)}; 1× is what its objective of {OBJECTIVE:.0%} allows.",
+        sentence=f"{first.name} used its budget {_said(first)}; 1× is what {OBJECTIVE:.0%} of good minutes allows.",
         target=f"freshness/{task}",
         url=f"{URL}{first.name}/",
         facts=tuple(

@@ -50,7 +50,7 @@ def test_an_hour_in_which_a_fifth_was_late_and_still_is_wakes_somebody(story: St
     assert (found.key, found.severity) == ("freshness.burn:shop-cdc", Severity.CRITICAL)
     assert found.impact == (ORDERS.name,)
     assert "× in 1\xa0h" in found.sentence
-    assert found.sentence.endswith("of 99% allows.")
+    assert found.sentence.endswith("99% of good minutes allows.")
     assert "freshness.task:shop-cdc" in found.causes
 
 
