@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Annotated, Literal
@@ -77,7 +78,8 @@ class Alert(Told):
 
     @property
     def key(self) -> str:
-        return f"outside.alertmanager:{self.fingerprint}:{self.startsAt.astimezone(UTC).isoformat()}"
+        name = re.sub(r"[^\x21-\x7e]", "_", self.fingerprint)  # it goes into headers and others' keys
+        return f"outside.alertmanager:{name}:{self.startsAt.astimezone(UTC).isoformat()}"
 
     @property
     def name(self) -> str:

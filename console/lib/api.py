@@ -14,7 +14,8 @@ from difflib import get_close_matches
 from http import HTTPStatus
 from typing import Annotated, Any, NoReturn
 
-from django.core.exceptions import PermissionDenied
+from django.conf import settings
+from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from ninja import NinjaAPI, Schema
@@ -197,6 +198,12 @@ def as_problem(request: HttpRequest, error: Exception) -> Problem:
             return Problem(404, str(error) or "There is nothing here.", code="not-found")
         case PermissionDenied():
             return Problem(403, str(error) or "You may not do this.", code="forbidden")
+        case RequestDataTooBig():
+            return Problem(
+                413, f"The body is larger than {settings.DATA_UPLOAD_MAX_MEMORY_SIZE:,} bytes.", code="large"
+            )
+        case SuspiciousOperation():
+            return Problem(400, "The request is not one that this console understands.", code="invalid")
         case OperationalError() | InterfaceError():
             log.error("the database failed during %s: %s", request.path, error)
             return Problem(

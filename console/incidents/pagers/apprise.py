@@ -6,6 +6,7 @@ Apprise says only whether it worked; why it did not is read from its own log lin
 from __future__ import annotations
 
 import re
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from apprise import Apprise as Library
 from apprise import AppriseAsset, NotifyFormat, NotifyType
 
 from console.incidents.pagers import http
-from console.incidents.pagers.addresses import resolved
+from console.incidents.pagers.addresses import public_only, resolved
 from console.incidents.pagers.message import Action, Message, TransportError, cut, one_line
 from console.platform.declared import PagerDeclared
 
@@ -33,15 +34,24 @@ class Apprise:
         service = _service(self._declared.url)
         if not self._declared.allow_private:
             _refuse_private(service)
+        service.redirects = False  # its URL may say otherwise
         library = Library(asset=service.asset)
         library.add(service)
-        result = library.notify(
-            body=body(message),
-            title=message.headline,
-            notify_type=_type(message),
-            body_format=NotifyFormat.TEXT,
-            timeout=TIMEOUT_S,
-        )
+        guard: AbstractContextManager[list[str]] = nullcontext([]) if self._declared.allow_private else public_only()
+        with guard as refused:
+            result = library.notify(
+                body=_unmentioning(body(message)),
+                title=_unmentioning(message.headline),
+                notify_type=_type(message),
+                body_format=NotifyFormat.TEXT,
+                timeout=TIMEOUT_S,
+            )
+        if refused:
+            raise TransportError(
+                f"{service.service_name} leads to a private address ({refused[0]}), which is refused. "
+                "If that is meant, write allow_private: true at this pager in platform.yaml.",
+                permanent=True,
+            )
         if not result:
             lines = [str(getattr(entry, "message", entry)) for entry in result.logs()]
             raise _failed(str(service.service_name), lines, (self._declared.url, *_parts(self._declared.url)))
@@ -95,6 +105,11 @@ def _type(message: Message) -> NotifyType:
     if message.action is not Action.TRIGGER:
         return NotifyType.SUCCESS if message.action is Action.RESOLVE else NotifyType.INFO
     return _TYPES.get(message.severity, NotifyType.INFO)
+
+
+def _unmentioning(text: str) -> str:
+    """The text without what would call everybody of a channel: many of the services take it for an order."""
+    return re.sub(r"@(?=(everyone|here|channel|all)\b)|(?<=<)(?=[!@])", lambda found: f"{found[0]}\u200b", text)
 
 
 def body(message: Message) -> str:

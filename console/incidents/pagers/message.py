@@ -7,9 +7,11 @@ twice, because its answer was lost, changes nothing there.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from urllib.parse import quote
 
 
 class Action(StrEnum):
@@ -31,6 +33,10 @@ class Link:
     href: str
     text: str
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "href", _href(self.href))
+        object.__setattr__(self, "text", one_line(self.text))
+
 
 @dataclass(frozen=True)
 class Message:
@@ -48,6 +54,14 @@ class Message:
     target: str = ""  # what it is about: "fleet:cpu"
     links: tuple[Link, ...] = ()
     evidence: tuple[tuple[str, str], ...] = ()  # as frozen at opening: name, value
+
+    def __post_init__(self) -> None:
+        """What came from outside can't add lines, steer a terminal, or turn the direction of the text."""
+        for name in ("title", "source", "target"):
+            object.__setattr__(self, name, one_line(getattr(self, name)))
+        object.__setattr__(self, "text", "\n".join(map(_plain, self.text.splitlines())))
+        lines = tuple((one_line(name), one_line(value)) for name, value in self.evidence)
+        object.__setattr__(self, "evidence", lines)
 
     @property
     def headline(self) -> str:
@@ -84,9 +98,22 @@ class TransportError(Exception):
         self.maybe_taken = maybe_taken
 
 
+_UNPRINTED = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+"""Control characters, and those that turn the direction of what follows."""
+
+
 def one_line(text: str) -> str:
-    """The text without line breaks and runs of spaces."""
-    return " ".join(text.replace("\x00", "").split())
+    """The text without line breaks, control characters and runs of spaces."""
+    return _plain(" ".join(text.split()))
+
+
+def _plain(text: str) -> str:
+    return _UNPRINTED.sub("", text)
+
+
+def _href(address: str) -> str:
+    """The address with everything escaped that would end it in a text (Slack's `<URL|words>`, a line, a quote)."""
+    return re.sub(r"[\s<>|\"'\\`]|" + _UNPRINTED.pattern, lambda found: quote(found[0], safe=""), address)
 
 
 def cut(text: str, limit: int) -> str:
