@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from console.history import series
+from console.lib import listing
+from console.lib.listing import Listing, Pager, Tab
 from console.lib.status import Status, worst
 from console.lib.words import count, duration
 from console.platform.declared import StorageDeclared, declaration
@@ -20,6 +22,13 @@ from console.storage.rules import Verdict, judge, newest_age_s, statement
 from console.storage.sources import INTERVAL_S, source_of
 
 SPARK = timedelta(hours=24)
+SHOWN = 50
+STATES = {
+    "unfetched": frozenset({Stage.MISSED, Stage.LATE}),
+    "past": frozenset({Stage.MISSED, Stage.EXPIRED}),
+    "waiting": frozenset({Stage.WAITING}),
+    "fetched": frozenset({Stage.FETCHED}),
+}
 STAGES = {
     # how the vocabulary calls it, and the word
     Stage.MISSED: ("degraded", "nobody came"),
@@ -135,7 +144,9 @@ class StoreView:
     row: Row
     held: tuple[float | None, ...]
     shares: tuple[ShareRow, ...]
-    handoffs: tuple[HandoffRow, ...]
+    handoffs: tuple[HandoffRow, ...]  # all that are listed
+    shown: tuple[HandoffRow, ...]  # of these, as the page's address asks for it
+    pager: Pager
 
     @property
     def largest(self) -> int:
@@ -153,6 +164,8 @@ class StoragePage:
     heading: str
     text: str
     stores: tuple[StoreView, ...]
+    listing: Listing
+    tabs: tuple[Tab, ...]
 
 
 def storage_summary(now: datetime) -> StorageSummary:
@@ -177,8 +190,9 @@ def _summary(now: datetime, known: Mapping[str, Store]) -> StorageSummary:
     )
 
 
-def storage_page(now: datetime) -> StoragePage:
-    """The page `/storage/`. Three queries, however many files and storages."""
+def storage_page(now: datetime, query: Mapping[str, str] | None = None) -> StoragePage:
+    """The page `/storage/` as its address asks for it. Three queries, however many files and storages."""
+    asked = listing.read(query or {}, states=STATES, columns=(), default_sort="")
     known = Store.objects.whole()
     summary = _summary(now, known)
     names = [held_series(row.id) for row in summary.rows]
@@ -188,8 +202,37 @@ def storage_page(now: datetime) -> StoragePage:
     else:
         said = f"{count(len(summary.rows), 'storage')}; each is looked through every {INTERVAL_S:.0f} s."
         text = " ".join(filter(None, (summary.text, summary.remedy))) or said
-    stores = tuple(_view(row, known.get(row.id), held[held_series(row.id)]) for row in summary.rows)
-    return StoragePage(summary, summary.reason, text, stores)
+    stores = tuple(_view(row, known.get(row.id), held[held_series(row.id)], asked) for row in summary.rows)
+    return StoragePage(summary, summary.reason, text, stores, asked, _tabs(asked, summary.rows))
+
+
+def _tabs(asked: Listing, rows: Sequence[Row]) -> tuple[Tab, ...]:
+    """The states to choose from; of what can't be seen nothing is counted."""
+    seen = [row for row in rows if row.files is not None]
+
+    def number(*names: str) -> int | None:
+        return sum(getattr(row, name) or 0 for row in seen for name in names) if seen else None
+
+    return listing.tabs(
+        asked,
+        [
+            ("", "All", number("handoffs")),
+            ("unfetched", "Never fetched", number("missed", "late")),
+            ("past", "Past expiry", number("past")),
+            ("waiting", "Waiting", number("waiting")),
+            ("fetched", "Fetched", number("fetched")),
+        ],
+    )
+
+
+def _matching(rows: Sequence[HandoffRow], asked: Listing) -> list[HandoffRow]:
+    text = asked.q.casefold()
+    wanted = STATES.get(asked.state, frozenset(Stage))
+    return [
+        row
+        for row in rows
+        if row.stage in wanted and text in f"{row.name} {row.dag_id} {row.task} {row.run_id}".casefold()
+    ]
 
 
 def _row(declared: StorageDeclared, known: Store | None, sight: Sight, now: datetime) -> Row:
@@ -220,14 +263,19 @@ def _row(declared: StorageDeclared, known: Store | None, sight: Sight, now: date
     )
 
 
-def _view(row: Row, known: Store | None, held: Sequence[float | None]) -> StoreView:
+def _view(row: Row, known: Store | None, held: Sequence[float | None], asked: Listing) -> StoreView:
     if known is None or row.files is None:
-        return StoreView(row, tuple(held), (), ())
+        return StoreView(row, tuple(held), (), (), (), listing.pager(asked, 0, SHOWN))
+    handoffs = tuple(handoff_row(one) for one in known.listed)
+    matching = _matching(handoffs, asked)
+    pager = listing.pager(asked, len(matching), SHOWN)
     return StoreView(
         row=row,
         held=tuple(held),
         shares=tuple(share_row(share) for share in known.shares),
-        handoffs=tuple(handoff_row(one) for one in known.listed),
+        handoffs=handoffs,
+        shown=tuple(matching[pager.start : pager.start + SHOWN]),
+        pager=pager,
     )
 
 

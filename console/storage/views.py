@@ -16,7 +16,7 @@ from console.storage.poll import URL
 @require_safe
 def storage(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    return render(request, "storage/page.html", {"page": storage_page(now), "now": now})
+    return render(request, "storage/page.html", {"page": storage_page(now, request.GET.dict()), "now": now})
 
 
 @require_role("operator")

@@ -20,7 +20,7 @@ from console.platform.declared import declaration
 from console.platform.models import Source, remember_failure
 from console.storage.metrics import DAGS, collect
 from console.storage.models import Store
-from console.storage.pages import storage_page, storage_summary
+from console.storage.pages import SHOWN, storage_page, storage_summary
 from console.storage.poll import forget
 from console.storage.sources import LIMIT_S, source_of
 from tests.api.asking import bearer, token_for, user_of
@@ -162,3 +162,20 @@ def test_a_page_takes_three_queries(
         storage_page(now)
     with django_assert_num_queries(2):
         storage_summary(now)
+
+
+def test_the_list_is_narrowed_by_its_address_and_comes_in_pages(now: datetime) -> None:
+    fresh = [handed(f"dag{number:03}", now) for number in range(SHOWN + 5)]
+    polled(now, *fresh, handed("lost", now - 3 * HOUR, kept=HOUR), handed("done", now, name="Lines.csv", read_at=now))
+
+    def shown(**query: str) -> list[str]:
+        return [row.dag_id for row in storage_page(now, query).stores[0].shown]
+
+    assert shown()[0] == "lost"
+    assert (len(shown()), len(shown(page="2"))) == (SHOWN, 7)
+    assert shown(state="unfetched") == shown(state="past") == ["lost"]
+    assert shown(state="fetched") == shown(q="lines.CSV") == ["done"]
+    assert shown(q="nobody") == []
+    assert len(shown(state="no-such-state")) == SHOWN
+    assert [tab.count for tab in storage_page(now).tabs] == [SHOWN + 7, 1, 1, SHOWN + 5, 1]
+    assert [tab.count for tab in storage_page(now + HOUR).tabs] == [None] * 5
