@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 from urllib.parse import urlencode
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 
-from console.accounts.actor import Actor
-from console.accounts.roles import Role
-from console.history import series
-from console.incidents import runbooks
-from console.incidents.detectors import DETECTORS
 from console.incidents.findings import Severity
-from console.incidents.models import Incident, IncidentEvent, Maintenance, SignalRow
-from console.incidents.page_log import PageLine, page_logs
-from console.incidents.rules import CLEAR_S, UNRESOLVED, State, clear_after_s, closes_at
+from console.incidents.models import Incident, IncidentEvent, Maintenance
+from console.incidents.rules import UNRESOLVED, State
 from console.incidents.sources import DETECTED
 from console.lib.words import count
 from console.platform.models import Source
@@ -27,19 +20,11 @@ from console.platform.rules import Sight
 PAGE = 50
 NOISE = 10
 NOISE_DAYS = 30
-EVENTS = 200
-PAGES = 30
-PARTS = 50
-BEFORE, POINTS = timedelta(hours=2), 120
 STATES = ("unresolved", "open", "acknowledged", "snoozed", "resolved", "all")
 LOOKS = {
     Severity.CRITICAL: "failing", Severity.ERROR: "failing", Severity.WARNING: "degraded", Severity.INFO: "waiting",
 }  # fmt: skip
 ACTED = (IncidentEvent.Kind.ACKNOWLEDGED, IncidentEvent.Kind.SNOOZED, IncidentEvent.Kind.RESOLVED)
-ICONS = {
-    "opened": "eye", "raised": "alert-octagon", "folded": "stack-2", "acknowledged": "check", "snoozed": "zzz",
-    "woke": "urgent", "note": "file-text", "paged": "send", "resolved": "circle-check",
-}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -271,173 +256,6 @@ def _noise_said(noise: tuple[Noise, ...]) -> str:
         return f"Nobody was told of anything in {NOISE_DAYS} days."
     first = noise[0]
     return f"{first.key} told most: {count(first.pages, 'page')}, {first.said}."
-
-
-# --- one incident ---------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class FactLine:
-    """A line of evidence: at the opening and now. `now` is None where the live state no longer has it."""
-
-    label: str
-    then: str
-    then_status: str
-    now: str | None
-    now_status: str
-
-    @property
-    def same(self) -> bool:
-        return self.then == self.now
-
-
-@dataclass(frozen=True)
-class EventLine:
-    at: datetime
-    icon: str
-    title: str
-    text: str
-
-
-@dataclass(frozen=True)
-class Spark:
-    name: str
-    points: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class IncidentPage:
-    row: Row
-    incident: Incident
-    facts: tuple[FactLine, ...]
-    impact: tuple[str, ...]
-    impact_more: int
-    sparks: tuple[Spark, ...]
-    chart: dict[str, Any] | None
-    legend: tuple[tuple[int, str, str], ...]
-    recommended: Mapping[str, Any]
-    runbook: str
-    runbook_title: str
-    events: tuple[EventLine, ...]
-    pages: tuple[PageLine, ...]
-    parts: tuple[Mapping[str, str], ...]
-    part_of: Row | None
-    also: tuple[Row, ...]
-    sight: Sight
-    can_act: bool
-    earlier: int  # incidents of the same key before it
-    gone_since: datetime | None  # it is seen to be gone, and waited for whether it stays so
-    closes_at: datetime | None  # at the earliest
-    flaps: bool
-    opening_sentence: str
-    every_s: float = DETECTED.interval_s
-
-    @property
-    def open(self) -> bool:
-        return self.row.state != State.RESOLVED
-
-    @property
-    def acknowledged(self) -> bool:
-        return self.row.state == State.ACKNOWLEDGED
-
-
-def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPage:
-    """One incident. Nine queries, however long its story."""
-    remembered = SignalRow.objects.filter(pk=incident.key, present=False, clear_from__isnull=False).first()
-    signal = remembered.signal() if remembered and incident.state != State.RESOLVED else None
-    events = list(incident.events.order_by("-pk")[:EVENTS])
-    told = page_logs([incident.pk]).get(incident.pk, ())
-    also = list(Incident.objects.unresolved().exclude(pk=incident.pk).order_by("-pk")[:6])
-    end = incident.resolved_at or now
-    names = [str(name) for name in incident.latest.get("series", incident.evidence.get("series", []))][:4]
-    start = max(incident.opened_at - BEFORE, end - timedelta(hours=12))
-    points = series.sparklines(names, start, end, POINTS) if names else {}
-    impact = tuple(str(name) for name in incident.latest.get("impact", ()))
-    return IncidentPage(
-        row=row_of(incident, now),
-        incident=incident,
-        facts=_facts(incident),
-        impact=impact[:PARTS],
-        impact_more=max(0, len(impact) - PARTS),
-        sparks=tuple(Spark(_words(name), points[name]) for name in names if any(_seen(points[name]))),
-        chart=_chart(points, names, start, end, incident),
-        legend=tuple(
-            (index, tone, _words(name)) for index, (name, tone) in enumerate(zip(names, _TONES, strict=False))
-        ),
-        recommended=incident.recommended,
-        runbook=runbooks.url_of(incident.detector) if runbooks.exists(incident.detector) else "",
-        runbook_title=DETECTORS.get(incident.detector, incident.detector),
-        events=tuple(_event(event) for event in events),
-        pages=tuple(reversed(told))[:PAGES],
-        parts=tuple(incident.children)[:PARTS],
-        part_of=row_of(incident.part_of, now) if incident.part_of else None,
-        also=tuple(row_of(one, now) for one in also),
-        sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
-        can_act=actor.can(Role.OPERATOR),
-        earlier=incident.generation - 1,
-        gone_since=signal.clear_from if signal else None,
-        closes_at=closes_at(signal, now) if signal else None,
-        flaps=signal is not None and clear_after_s(signal, now) > CLEAR_S,
-        opening_sentence=str(incident.evidence.get("sentence", "")),
-    )
-
-
-_TONES = ("accent", "ink", "muted", "soft")
-
-
-def _seen(points: tuple[float | None, ...]) -> list[bool]:
-    return [point is not None for point in points]
-
-
-def _words(name: str) -> str:
-    """`fleet.cpu.outstanding` → `cpu outstanding`; units as words."""
-    parts = name.split(".")
-    text = " ".join(parts[1:] if len(parts) > 2 else parts).replace("_", " ")
-    return f"{text[:-2]}, s" if text.endswith(" s") else text
-
-
-def _chart(
-    points: Mapping[str, tuple[float | None, ...]], names: list[str], start: datetime, end: datetime, incident: Incident
-) -> dict[str, Any] | None:
-    if not any(_seen(points[name]) and any(_seen(points[name])) for name in names):
-        return None
-    begin = int(start.timestamp())
-    step = max(1, int((end - start).total_seconds()) // POINTS)
-    lines = [{"x": int(incident.opened_at.timestamp()), "label": "opened", "tone": "bad"}]
-    return {
-        "x": {"start": begin, "step": step, "n": POINTS},
-        "unit": "",
-        "height": 200,
-        "min": 0,
-        "series": [
-            {"label": _words(name), "tone": tone, "kind": "line", "values": list(points[name])}
-            for name, tone in zip(names, _TONES, strict=False)
-        ],
-        "vlines": lines,
-    }
-
-
-def _facts(incident: Incident) -> tuple[FactLine, ...]:
-    """Frozen evidence beside the same of now; what is new is shown too."""
-    now = {str(fact["label"]): fact for fact in incident.latest.get("facts", ())}
-    lines = []
-    for fact in incident.evidence.get("facts", ()):
-        later = now.pop(str(fact["label"]), None)
-        lines.append(
-            FactLine(
-                fact["label"], fact["value"], fact["status"],
-                later["value"] if later else None, later["status"] if later else "",
-            )
-        )  # fmt: skip
-    lines += [FactLine(label, "", "", fact["value"], fact["status"]) for label, fact in now.items()]
-    return tuple(lines)
-
-
-def _event(event: IncidentEvent) -> EventLine:
-    title, _, text = event.text.partition(". ") if event.kind == "opened" else (event.text, "", "")
-    if event.kind == "note":
-        title, text = event.by, event.text
-    return EventLine(event.at, ICONS.get(event.kind, "circle"), title.rstrip("."), text)
 
 
 @dataclass(frozen=True)

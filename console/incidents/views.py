@@ -19,7 +19,8 @@ from console.incidents.actions import Invalid, NotNow
 from console.incidents.detectors import DETECTORS
 from console.incidents.forms import SNOOZES, MaintenanceForm, begun
 from console.incidents.models import Incident, Maintenance
-from console.incidents.pages import chosen, incident_page, list_page, read
+from console.incidents.one_page import incident_page
+from console.incidents.pages import chosen, list_page, read
 
 EXPORTED = 10_000
 COLUMNS = (

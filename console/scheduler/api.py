@@ -16,7 +16,7 @@ from console.lib.api import Change, Remembered
 from console.lib.status import Status
 from console.operations.schemas import OperationOut, submitted
 from console.scheduler.pages import State, TakeoverRow, scheduler_state, takeover_rows
-from console.scheduler.rules import Candidate
+from console.scheduler.verdicts import Candidate
 
 router = Router(tags=["scheduler"])
 HISTORY = 20

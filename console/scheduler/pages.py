@@ -18,8 +18,9 @@ from console.scheduler.heartbeats import LOST_S, Process
 from console.scheduler.lease import LeaseView
 from console.scheduler.models import Kept, Snapshot, Takeover
 from console.scheduler.poll import MOST_HOSTS, URL, declared, heartbeat_series, leading_series
-from console.scheduler.rules import Candidate, Verdict, judge
+from console.scheduler.rules import Verdict, judge
 from console.scheduler.strip import BARS, Strip, strip, window
+from console.scheduler.verdicts import Candidate
 
 HISTORY = timedelta(days=90)
 MONTH = timedelta(days=30)

@@ -10,7 +10,8 @@ from console.platform.declared import declaration
 from console.platform.readings import SchedulerReading
 from console.scheduler.heartbeats import processes
 from console.scheduler.models import Kept, Snapshot, Takeover
-from console.scheduler.rules import Change, Declared, Memory, remember
+from console.scheduler.rules import Change, Memory, remember
+from console.scheduler.verdicts import Declared
 
 URL = "/scheduler/"
 MOST_HOSTS = 8

@@ -8,7 +8,8 @@ from console.platform.models import remember_success
 from console.platform.readings import ComponentHealth, JobReading, SchedulerReading
 from console.platform.rules import Sight, SourceState, sight
 from console.platform.sources import SCHEDULER
-from console.scheduler.rules import Declared, Memory, Verdict, judge, remember
+from console.scheduler.rules import Memory, Verdict, judge, remember
+from console.scheduler.verdicts import Declared
 
 TWO = Declared(("scheduler-a", "scheduler-b"))
 BOTH = Declared(("scheduler-a", "scheduler-b"), active_active=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from console.platform.readings import SchedulerReading
-from console.scheduler.rules import Change, Declared, Memory, remember
+from console.scheduler.rules import Change, Memory, remember
+from console.scheduler.verdicts import Declared
 from tests.scheduler.made import BOTH, TWO, airflow, job
 
 

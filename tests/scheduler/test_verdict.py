@@ -10,7 +10,8 @@ from console.lib.status import Status
 from console.platform.readings import ComponentHealth, SchedulerReading
 from console.platform.rules import SourceState, sight
 from console.platform.sources import SCHEDULER
-from console.scheduler.rules import Declared, Memory, judge, remember
+from console.scheduler.rules import Memory, judge, remember
+from console.scheduler.verdicts import Declared
 from tests.scheduler.made import BOTH, TWO, airflow, helpers, job, seen, verdict
 
 
