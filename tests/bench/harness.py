@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-SIMULATOR = Path(__file__).with_name("simulator.py")
 TICK = os.sysconf("SC_CLK_TCK")
 
 
@@ -77,9 +76,8 @@ class Process:
 def simulate(workers: int, *more: str, seconds: float = 0) -> Process:
     """A simulated fleet of that many workers on Airflow's broker; until it is stopped, or for `seconds`."""
     broker = os.environ["AIRFLOW_BROKER_URL"]
-    return Process(
-        str(SIMULATOR), "--broker", broker, "--workers", str(workers), "--seconds", str(seconds), "--no-goodbye", *more
-    )
+    given = ("--broker", broker, "--workers", str(workers), "--seconds", str(seconds), "--no-goodbye")
+    return Process("-m", "tests.bench.simulator", *given, *more)
 
 
 def until(true: Callable[[], Any], timeout_s: float = 30.0, every_s: float = 0.1) -> float:

@@ -15,7 +15,6 @@ from urllib.parse import urlsplit, urlunsplit
 from django.db import connection
 
 ROOT = Path(__file__).resolve().parents[2]
-SIMULATOR = ROOT / "tests" / "bench" / "simulator.py"
 
 
 def database_url() -> str:
@@ -70,6 +69,5 @@ def watcher(name: str, port: int) -> Running:
 
 def fleet(port: int, workers: int) -> Running:
     broker = f"redis://127.0.0.1:{port}/0"
-    return Running(
-        sys.executable, str(SIMULATOR), "--broker", broker, "--workers", str(workers), "--seconds", "0", "--no-goodbye"
-    )
+    given = ("--broker", broker, "--workers", str(workers), "--seconds", "0", "--no-goodbye")
+    return Running(sys.executable, "-m", "tests.bench.simulator", *given)
