@@ -20,7 +20,7 @@ run: .venv/.ready
 	@exec $(PY) -m console.sandbox run
 
 test: .venv/.ready
-	@$(PY) -m pytest -m "not sandbox" -n $(WORKERS) --dist loadfile $(ARGS)
+	@$(PY) -m pytest -m "not sandbox" -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 journeys: .venv/.ready
 	@$(PY) -m pytest -m sandbox $(ARGS)

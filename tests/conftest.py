@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -16,6 +17,22 @@ from tests.flush import empty_tables
 # How fast this machine is today, and whether it is the first run of hypothesis on it, is no property of the code.
 settings.register_profile("quarterdeck", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("quarterdeck")
+
+
+LONGEST = (
+    "agent/test_scheduler_agent", "browser/test_accounts", "browser/test_every_page", "fleets/test_watchers_take_over",
+    "freshness/test_proving", "freshness/test_truth", "incidents/test_killed", "incidents/test_killed_workers",
+    "live/test_in_browser", "live/test_stream", "agent/test_lease_store_away", "docker/test_machines",
+    "provider/test_question",
+)  # fmt: skip
+"""Half a minute and more: handed out first, so that no worker waits for the other's last one at the end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        long = tuple(f"tests/{name}.py::" for name in LONGEST)
+        items.sort(key=lambda item: not item.nodeid.startswith(long))
 
 
 @pytest.fixture

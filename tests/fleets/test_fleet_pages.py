@@ -87,6 +87,7 @@ def test_a_thousand_workers_take_as_many_queries_as_ten(client: Client) -> None:
         large(workers)
         client.get("/fleets/")
         for url in PAGES:
+            seen(timezone.now())  # however slow this machine is: what is out of date takes other queries
             with CaptureQueriesContext(connection) as captured:
                 assert client.get(url).status_code == 200
             found[url] = len(captured)
