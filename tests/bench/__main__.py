@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import signal
+import sys
 import time
 
 NAMES = ("watcher", "pages", "flower", "deploys", "autoscaling", "freshness")
@@ -24,6 +26,7 @@ def main() -> None:
     if unknown:
         parser.error(f"no such measurement: {', '.join(sorted(unknown))}")
     os.environ["DEBUG"] = ""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that what was started is ended
     from tests.bench.harness import machine, start_services
 
     names = options.names or NAMES
