@@ -18,11 +18,12 @@ from typing import Any
 
 import pytest
 import redis
+from celery import Celery
 from django.conf import settings
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from console.incidents import actions
+from console.incidents import actions, deliver
 from console.incidents.deliver import LEASE_S
 from console.incidents.models import Delivery, Incident, Page, PageAttempt
 from tests.incidents.made import MIRA, opened
@@ -107,19 +108,21 @@ class Held:
 
 
 @pytest.fixture
-def console(pd: FakePagerDuty, tmp_path: Path, transactional_db: None) -> Iterator[Console]:
-    broker = redis.Redis.from_url(settings.REDIS_URL)
-
-    def forget() -> None:
-        for key in broker.scan_iter("quarterdeck:*"):
-            broker.delete(key)
-
-    forget()
-    found = Console(environment(pd, tmp_path), tmp_path)
+def console(
+    pd: FakePagerDuty, tmp_path: Path, transactional_db: None, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Console]:
+    url = f"{settings.REDIS_URL.rpartition('/')[0]}/9"  # apart from other tests' messages
+    broker = redis.Redis.from_url(url)
+    broker.flushdb()
+    app = Celery("console")
+    app.config_from_object("django.conf:settings", namespace="CELERY")
+    app.conf.broker_url = url
+    monkeypatch.setattr(deliver, "app", app)
+    found = Console({**environment(pd, tmp_path), "REDIS_URL": url}, tmp_path)
     found.start("beat", "beat", "-S", "redbeat.RedBeatScheduler", "--pidfile=")
     yield found
     found.end()
-    forget()
+    broker.flushdb()
 
 
 @pytest.mark.timeout(240 + 30 * KILLS)
