@@ -40,7 +40,7 @@ class BucketFiles:
         self._most = most
 
     def files(self, below: str = "") -> FilesReading:
-        """Those whose keys begin with `below`, in the order of their keys, up to the bound."""
+        """Those whose keys begin with `below`, in the order of their keys, up to the bounds of number and time."""
         found: list[FileReading] = []
         budget = Budget(f"the bucket {self._bucket}", self._poll_s)
         pages = self._clients("s3").get_paginator("list_objects_v2")
@@ -52,6 +52,8 @@ class BucketFiles:
                     if len(found) == self._most:
                         return FilesReading(tuple(found), complete=False)
                     found.append(_object(row, len(self._prefix)))
+                if found and budget.left_s() <= 0:  # what is known by now is worth more than nothing
+                    return FilesReading(tuple(found), complete=not page.get("IsTruncated"))
                 budget.spend(0)
         return FilesReading(tuple(found), complete=True)
 
@@ -107,10 +109,10 @@ class FolderFiles:
         try:
             for reading in _below(top, "", below):
                 if len(found) == self._most:
-                    return FilesReading(_sorted(found), complete=False)
+                    return FilesReading(tuple(found), complete=False)
+                if len(found) % 1000 == 999 and budget.left_s() <= 0:
+                    return FilesReading(tuple(found), complete=False)
                 found.append(reading)
-                if len(found) % 1000 == 0:
-                    budget.spend(0)
         except OSError as error:
             raise self._told(error) from None
         finally:

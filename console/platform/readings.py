@@ -375,7 +375,7 @@ class FileReading:
 
 @dataclass(frozen=True)
 class FilesReading:
-    """What a look into a storage saw. Not `complete`: there is more than one look may read."""
+    """What a look into a storage saw. Not `complete`: more lies behind the last of these than one look may read."""
 
     files: tuple[FileReading, ...]
     complete: bool

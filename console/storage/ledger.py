@@ -125,11 +125,13 @@ def folder_of(key: str) -> str | None:
     return "/".join(parts[:5]) if parts[5] in ("note.json", "read.json") or _DATA.fullmatch(parts[5]) else None
 
 
-def _folders(files: Iterable[FileReading]) -> dict[str, _Folder]:
+def _folders(reading: FilesReading) -> dict[str, _Folder]:
+    """The hand-offs of a look. One in whose midst the look ended is left out: its receipt may lie behind the end."""
+    cut = folder_of(reading.files[-1].key) if reading.files and not reading.complete else None
     found: dict[str, _Folder] = {}
-    for file in files:
+    for file in reading.files:
         name = folder_of(file.key)
-        if name is None:
+        if name is None or name == cut:
             continue
         folder = found.setdefault(name, _Folder())
         if expiry(file.key):
@@ -178,7 +180,7 @@ class Past:
 def past(reading: FilesReading, before: datetime) -> tuple[Past, ...]:
     """The hand-offs of a look that had expired at `before`. One that was handed over anew since is none."""
     found = []
-    for name, folder in _folders(reading.files).items():
+    for name, folder in _folders(reading).items():
         each = _handoff(name, folder)
         if each and _all_over(folder, before):
             found.append(Past(name, each.size))
@@ -191,7 +193,7 @@ def removable(reading: FilesReading, before: datetime, *, notes_before: datetime
     With `notes_before` what is left of a hand-off whose data is gone: where none of it was written after that moment.
     """
     keys: list[str] = []
-    for folder in _folders(reading.files).values():
+    for folder in _folders(reading).values():
         if folder.data and notes_before is None and _all_over(folder, before):
             keys += [file.key for file in folder.data]
         elif not folder.data and notes_before and all(file.modified_at < notes_before for file in folder.rest):
@@ -213,7 +215,7 @@ def survey(
 ) -> Survey:
     """Everything that is remembered of one look."""
     optional = frozenset(readers_optional)
-    handoffs = [each for name, folder in _folders(reading.files).items() if (each := _handoff(name, folder))]
+    handoffs = [each for name, folder in _folders(reading).items() if (each := _handoff(name, folder))]
     staged = [(each.stage(now, unread_after_s, reader_optional=each.dag_id in optional), each) for each in handoffs]
     past = [each for each in handoffs if now >= each.expires_at]
     left = [each for each in past if (now - each.expires_at).total_seconds() > swept_within_s]

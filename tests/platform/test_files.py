@@ -65,6 +65,17 @@ def test_more_than_a_look_may_read_is_said(bucket: Any, tmp_path: Path) -> None:
         assert made.files().complete
 
 
+def test_what_is_known_when_the_time_is_over_is_kept(bucket: Any, tmp_path: Path) -> None:
+    from moto.backends import get_backend
+
+    for number in range(1005):
+        get_backend("s3")[ACCOUNT]["aws"].put_object(BUCKET, f"{number:04}", b"")
+        (tmp_path / f"{number:04}").touch()
+    found = BucketFiles(Clients(REGION), BUCKET, poll_s=0).files()
+    assert (len(found.files), found.complete) == (1000, False)
+    assert not FolderFiles(str(tmp_path), poll_s=0).files().complete
+
+
 def test_a_thousand_keys_and_more_are_read_and_removed(bucket: Any) -> None:
     from moto.backends import get_backend
 

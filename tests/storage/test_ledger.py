@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from console.platform.files import FolderFiles
 from console.platform.readings import FileReading, FilesReading
 from console.sandbox.home import REPOSITORY
-from console.storage.ledger import LISTED, SHARES, Handoff, Stage, Survey, expiry, folder_of, survey
+from console.storage.ledger import LISTED, SHARES, Handoff, Stage, Survey, expiry, folder_of, past, survey
 from tests.storage.made import HOUR, handed, listing
 
 sys.path.insert(0, str(REPOSITORY / "docker" / "airflow" / "provider"))
@@ -87,6 +87,17 @@ def test_what_should_have_been_removed(now: datetime) -> None:
     at = now - timedelta(days=4)
     found = survey(listing(handed("old", at, kept=HOUR), handed("new", at, kept=timedelta(days=3))), now)
     assert (found.past, found.left, found.left_bytes) == (2, 1, 1000)
+
+
+def test_a_handoff_in_whose_midst_the_look_ended_is_not_judged(now: datetime) -> None:
+    """Its receipt lies behind the end: it must not be told as one that nobody fetched."""
+    files = listing(handed("a", now - 9 * HOUR, kept=HOUR, read_at=now), handed("b", now - 9 * HOUR, kept=HOUR)).files
+    for end in (4, 5):
+        found = survey(FilesReading(files[:end], complete=False), now)
+        assert [each.dag_id for _, each in found.listed] == ["a"]
+        assert (found.files, found.complete) == (end, False)
+        assert [each.folder.split("/")[1] for each in past(FilesReading(files[:end], complete=False), now)] == ["a"]
+    assert stages(survey(FilesReading(files[:2], complete=False), now)) == {}
 
 
 def test_a_note_without_its_file_is_no_handoff(now: datetime) -> None:
