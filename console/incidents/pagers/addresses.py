@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 
 from console.incidents.pagers.message import TransportError
 
@@ -70,6 +71,7 @@ class PrivateAddress(OSError):
 def public_only() -> Iterator[list[str]]:
     """Within it no socket of this context connects to a private address, whatever a name or a redirect leads to. Yields
     the addresses that were refused."""
+    _watch()
     refused: list[str] = []
     token = _refused.set(refused)
     try:
@@ -92,4 +94,8 @@ def _look(event: str, arguments: tuple[object, ...]) -> None:
         raise PrivateAddress(f"{host} is a private address")
 
 
-sys.addaudithook(_look)  # the one place that every library's connections pass
+@cache
+def _watch() -> None:
+    """Look at every connection from now on: the one place that all libraries' pass. It can't be undone, so that only a
+    process that needs it pays for it."""
+    sys.addaudithook(_look)
