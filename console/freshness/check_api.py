@@ -36,8 +36,8 @@ def _aware(at: datetime) -> datetime:
 Moment = Annotated[datetime, AfterValidator(_aware)]
 
 
-# Of pydantic's own and not ninja's Schema: that one looks each field up through a wrapper of Django objects, which for a
-# hundred questions takes longer than all queries together.
+# Of pydantic's own and not ninja's Schema: that one looks each field up through a wrapper of Django objects, which for
+# a hundred questions takes longer than all queries together.
 
 
 class Item(BaseModel):
