@@ -158,7 +158,7 @@ def _keep(proofs: Sequence[Proof]) -> None:
         cursor.execute(_KEEP, [[getattr(proof, column) for proof in proofs] for column in columns])
 
 
-def _fetched(query: str, values: Sequence[object]) -> list[tuple[Any, ...]]:
+def _fetched(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     with connection.cursor() as cursor:
         cursor.execute(query, values)
         return list(cursor.fetchall())
