@@ -111,6 +111,7 @@ class AlertmanagerHook(Told):
 
     version: Literal["4"]
     groupKey: Words = ""
+    truncatedAlerts: int = 0  # so many more there are: `max_alerts` of Alertmanager's receiver
     groupLabels: Mapping[Words, Words] = Field(default_factory=dict)
     commonLabels: Mapping[Words, Words] = Field(default_factory=dict)
     commonAnnotations: Mapping[Words, Words] = Field(default_factory=dict)

@@ -98,7 +98,7 @@ def take(hook: AlertmanagerHook, own: Mapping[str, bool], wholes: Iterable[Whole
 def _place(hook: AlertmanagerHook, current: Mapping[str, object], new: int, opened: int) -> str | None:
     """The incident that new alerts are part of; None: they are incidents of their own."""
     group = group_key(hook)
-    many = sum(alert.status == "firing" for alert in hook.alerts) > EACH
+    many = sum(alert.status == "firing" for alert in hook.alerts) + hook.truncatedAlerts > EACH
     if group in current:
         return group
     if opened + (1 if many else new) > AN_HOUR:
@@ -125,13 +125,14 @@ def finding_of(whole: Whole, hook: AlertmanagerHook) -> Finding:
     labels = {**hook.commonLabels, **hook.groupLabels}
     name = labels.get("alertname") or " ".join(hook.groupLabels.values()) or "Alertmanager"
     said = hook.commonAnnotations.get("summary") or hook.commonAnnotations.get("description") or ""
+    more = f" Alertmanager left {hook.truncatedAlerts:,} more out of its message." if hook.truncatedAlerts > 0 else ""
     runbook = web(hook.commonAnnotations.get("runbook_url", ""))
     return Finding(
         key=whole.key,
         detector="outside",
         severity=severity,
         title=f"{name[:200]}: {len(firing)} alert{'s' * (len(firing) != 1)} fire{'s' * (len(firing) == 1)}",
-        sentence=said[:4000] or f"Alertmanager has them in one group, the first of them: {first}.",
+        sentence=(said[:4000] or f"Alertmanager has them in one group, the first of them: {first}.") + more,
         target=f"outside/{name}"[:400],
         url=web(hook.externalURL) or "/",
         facts=tuple(

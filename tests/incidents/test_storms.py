@@ -83,6 +83,12 @@ class TestOneGroup:
         incident = Incident.objects.get()
         assert (incident.severity, incident.state, triggers()) == ("critical", "open", 2)
 
+    def test_what_alertmanager_left_out_is_said(self) -> None:
+        take_alerts(storm(1, 2).model_copy(update={"truncatedAlerts": 1298}), after(0))
+        incident = Incident.objects.get()
+        assert incident.folded == 2
+        assert incident.sentence.endswith("Alertmanager left 1,298 more out of its message.")
+
     def test_few_are_incidents_of_their_own_and_stay_so(self) -> None:
         take_alerts(storm(*range(EACH)), after(0))
         assert Incident.objects.count() == EACH
