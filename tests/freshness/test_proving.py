@@ -107,6 +107,14 @@ def test_prepared_transactions_freeze_the_rows_and_are_counted(story: Story) -> 
     assert row.row_at - before <= timedelta(seconds=10)
 
 
+def test_prepared_transactions_are_told_beside_an_open_one(story: Story) -> None:
+    story.go(5)
+    story.prepared, story.held_since = 1, story.now
+    story.go(7)
+    assert "batch (pid 4711)" in story.table().reason
+    assert "beside 1\N{NO-BREAK SPACE}prepared transaction." in story.table().reason
+
+
 def test_a_missing_grant_withholds_the_row_basis_and_says_why(now: datetime) -> None:
     story = Story(now)
     story.blind = "the console's user console may not see when other sessions' transactions began"
