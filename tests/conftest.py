@@ -20,12 +20,12 @@ settings.load_profile("quarterdeck")
 
 
 LONGEST = (
-    "agent/test_scheduler_agent", "browser/test_accounts", "browser/test_every_page", "fleets/test_watchers_take_over",
-    "freshness/test_proving", "freshness/test_truth", "incidents/test_killed", "incidents/test_killed_workers",
-    "live/test_in_browser", "live/test_stream", "agent/test_lease_store_away", "docker/test_machines",
-    "provider/test_question",
+    "agent/test_scheduler_agent", "browser/test_sections_with_figures", "fleets/scaling/test_whole",
+    "fleets/test_watchers_take_over", "freshness/test_truth", "incidents/test_killed", "incidents/test_killed_workers",
+    "incidents/test_storms", "live/test_in_browser", "live/test_stream", "platform/test_broker",
+    "agent/test_lease_store_away", "docker/test_machines", "provider/test_board",
 )  # fmt: skip
-"""Half a minute and more: handed out first, so that no worker waits for the other's last one at the end."""
+"""Ten seconds to forty: handed out first, so that no worker waits for the other's last one at the end."""
 
 
 @pytest.hookimpl(trylast=True)

@@ -13,11 +13,13 @@ from typing import Any
 import pytest
 from django.conf import settings as django_settings
 from django.core.management import call_command
+from django.db import connection
 from django.test import Client, override_settings
 from django.test.testcases import LiveServerThread
 
 pytest.register_assert_rewrite("tests.browser.page")
 from tests.browser.page import Page  # noqa: E402 - after the line that makes its assertions speak
+from tests.flush import empty  # noqa: E402
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")
 
@@ -76,13 +78,11 @@ HASHED = {
 
 @pytest.fixture(scope="module")
 def sessions(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str, str]]:
-    """A signed-in session per role, `{role: key}`, seen by the server's threads; removed after the module.
+    """A signed-in session per role, `{role: key}`, seen by the server's threads; all is removed after the module.
 
     So a browser test is marked `django_db` (its own writes are rolled back, and the server never sees them) and costs
     no flush of all tables. What the server is to see, a fixture of the module writes in `django_db_blocker.unblock()`.
     """
-    from django.contrib.sessions.models import Session
-
     from console.accounts.models import User
     from console.accounts.roles import Role
 
@@ -94,8 +94,7 @@ def sessions(django_db_setup: None, django_db_blocker: Any) -> Iterator[dict[str
             keys[role.value] = str(client.session.session_key)
     yield keys
     with django_db_blocker.unblock():
-        Session.objects.filter(session_key__in=keys.values()).delete()
-        User.objects.filter(username__endswith="-in-browser").delete()
+        empty(connection)  # what the module's fixtures have written too: no other test may find it
 
 
 @pytest.fixture(scope="module")
