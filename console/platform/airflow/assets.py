@@ -10,6 +10,7 @@ from console.platform.airflow import errors
 from console.platform.airflow.client import Client, Query
 from console.platform.airflow.parse import listed, total
 from console.platform.budget import Budget
+from console.platform.ports import PlatformError
 
 PAGE = 100
 MOST = 2_000
@@ -38,10 +39,23 @@ def event(client: Client, asset: int, mark: tuple[str, str], since: datetime, bu
 def tell(client: Client, asset: int, extra: Mapping[str, Any], budget: Budget) -> int:
     """Make an event. Not idempotent: sent once, and a lost answer leaves open whether it was made."""
     path = "/api/v2/assets/events"
-    status, answer = client.change("POST", path, {"asset_id": asset, "extra": dict(extra)}, budget=budget)
+    try:
+        status, answer = client.change("POST", path, {"asset_id": asset, "extra": dict(extra)}, budget=budget)
+    except PlatformError as error:
+        raise _not_allowed() if error.code == "forbidden" else error from None
     if not 200 <= status < 300:
         raise errors.refused(status, answer, f"an event of asset {asset}")
     return _number(answer, path)
+
+
+def _not_allowed() -> PlatformError:
+    return PlatformError(
+        errors.SYSTEM,
+        "forbidden",
+        "Airflow does not let the console's user make asset events",
+        remedy="Give it a role that may, such as Op.",
+        permanent=True,
+    )
 
 
 def _pages(client: Client, path: str, key: str, query: Query, budget: Budget) -> Any:
