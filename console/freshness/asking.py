@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from console.freshness.answers import Answer, Standing, Verdict, answer, estimate
-from console.freshness.cutoffs import proof_of
-from console.freshness.models import Proof, TaskSnapshot, generation
+from console.freshness.cutoffs import proof_values
+from console.freshness.models import TaskSnapshot, generation
 from console.freshness.outlook import Nine
 from console.freshness.rules import latency_s
 from console.freshness.watermark import Basis, hold_back
@@ -117,8 +117,8 @@ def ask(
         if found.verdict == Verdict.COMPLETE and found.estimated:
             proof_id = f"estimated:{row.task}"
         elif found.verdict == Verdict.COMPLETE and proof_id is None:
-            proof = proof_of(row, question.cutoff, basis, now)
-            proof_id = proof.proof_id
+            proof = proof_values(row, question.cutoff, basis, now)
+            proof_id = str(proof["proof_id"])
             kept[row.name, question.cutoff] = proof_id
             fresh.append(proof)
         told.append(_told(question, found, row, watermark, blind, proof_id, now))
@@ -152,10 +152,10 @@ _KEEP = (
 )
 
 
-def _keep(proofs: Sequence[Proof]) -> None:
+def _keep(proofs: Sequence[Mapping[str, Any]]) -> None:
     columns = ("table", "era", "basis", "cutoff", "proof_id", "watermark", "epoch", "at")
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP, [[getattr(proof, column) for proof in proofs] for column in columns])
+        cursor.execute(_KEEP, [[proof[column] for proof in proofs] for column in columns])
 
 
 def _fetched(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
