@@ -12,6 +12,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+import yaml
 
 HOSTS = Path(__file__).parents[2] / "docker" / "hosts"
 UNITS = sorted(path.name for path in (HOSTS / "systemd").iterdir() if path.suffix in {".service", ".path"})
@@ -203,3 +204,17 @@ def test_the_playbook_is_well_formed(tmp_path: Path) -> None:
              "LC_ALL": "C.UTF-8"},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+
+
+def test_two_roles_that_share_a_folder_want_it_alike() -> None:
+    """On a host that has both the second run would otherwise change it back, and shut the other one out."""
+    wanted: dict[str, set[str]] = {}
+    for role in sorted((HOSTS / "ansible" / "roles").glob("*/tasks/main.yml")):
+        for task in yaml.safe_load(role.read_text()):
+            if task.get("ansible.builtin.file", {}).get("state") != "directory":
+                continue
+            for item in task.get("loop", []):
+                rest = {key: value for key, value in item.items() if key != "path"}
+                wanted.setdefault(item["path"], set()).add(str(sorted(rest.items())))
+    assert "/etc/quarterdeck" in wanted
+    assert {path: each for path, each in wanted.items() if len(each) > 1} == {}
