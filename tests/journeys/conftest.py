@@ -205,13 +205,29 @@ def sandbox(request: pytest.FixtureRequest) -> Iterator[Sandbox]:
 
 @pytest.fixture(scope="module")
 def fixed_sizes(sandbox: Sandbox) -> Iterator[None]:
-    """Fleets that nobody resizes by himself, for journeys that count workers."""
+    """Fleets at their baseline that nobody resizes by himself, for journeys that count workers."""
     switched = [fleet["queue"] for fleet in sandbox.get("fleets") if fleet["autoscaling"] == "on"]
     for queue in switched:
         switch_autoscaling(sandbox, queue, "off")
+    for queue in switched:
+        back_to_baseline(sandbox, queue)
     yield
     for queue in switched:
         switch_autoscaling(sandbox, queue, "on")
+
+
+def back_to_baseline(sandbox: Sandbox, queue: str) -> None:
+    """What the autoscaler had added goes again, by drains."""
+    fleet = sandbox.get(f"fleets/{queue}")
+    if fleet["desired"] != fleet["baseline"]:
+        with sandbox.client("operator") as client:
+            body = {"desired": fleet["baseline"], "reason": "journey"}
+            answer = sandbox.wait(
+                lambda: (told := client.patch(f"fleets/{queue}", json=body)).status_code == 202 and told,
+                120,
+                f"a resize of {queue}",
+            )
+        sandbox.wait(lambda: sandbox.get(f"operations/{answer.json()['id']}")["finished_at"], 400, f"{queue} to shrink")
 
 
 def switch_autoscaling(sandbox: Sandbox, queue: str, word: str) -> None:
