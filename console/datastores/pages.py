@@ -8,7 +8,7 @@ from datetime import datetime
 from console.datastores.models import Change, Datastore
 from console.datastores.poll import URL
 from console.datastores.rules import KINDS, Verdict, judge, redundant, statement
-from console.lib.status import Status, worst
+from console.lib.status import Status, counted, worst
 from console.lib.words import count
 from console.platform.declared import DatastoreDeclared, declaration
 from console.platform.models import Source
@@ -53,9 +53,7 @@ class DatastoresSummary:
 
     @property
     def pill(self) -> str:
-        """`1 unknown`, `2 degraded`, or the status itself."""
-        hit = sum(row.verdict.status == self.status for row in self.rows)
-        return f"{hit} {self.status}" if self.status != Status.HEALTHY and hit else str(self.status)
+        return counted(self.status, (row.verdict.status for row in self.rows))
 
 
 @dataclass(frozen=True)

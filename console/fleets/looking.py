@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from console.fleets.crew import Crew
 from console.fleets.draining import Receipt, Seen
 from console.fleets.names import host_key, host_of
+from console.platform.agents_readings import ReceiptReading
 from console.platform.ports import PlatformError, Ports
-from console.platform.readings import GroupReading, ReceiptReading, TaskIdentity, TaskInstance, WorkerReading
+from console.platform.readings import GroupReading, TaskIdentity, TaskInstance, WorkerReading
 
 ANSWER_S = 3.0
 TASKS = 3000

@@ -11,10 +11,10 @@ from datetime import datetime
 
 from psycopg2 import errors, sql
 
+from console.platform.agents_readings import AgentReading, LeaseReading, LeasesReading, ReceiptReading, TakeoverReading
 from console.platform.budget import Budget
 from console.platform.database import Database
 from console.platform.ports import PlatformError
-from console.platform.readings import AgentReading, LeaseReading, LeasesReading, ReceiptReading, TakeoverReading
 
 POLL_S = 5.0
 SYSTEM = "the lease store"

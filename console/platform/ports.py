@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
+from console.platform.agents_readings import LeasesReading, ReceiptReading
 from console.platform.readings import (
     ArrivalsReading,
     BeatOrder,
@@ -14,10 +15,8 @@ from console.platform.readings import (
     FilesReading,
     FleetMetric,
     GroupReading,
-    LeasesReading,
     PoolReading,
     PulseReading,
-    ReceiptReading,
     ReplicationTaskReading,
     SchedulerReading,
     TableStatistics,

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from pydantic import TypeAdapter, ValidationError
 
 from console.operations.models import Operation
+from console.platform.agents_readings import LeasesReading, TakeoverReading
 from console.platform.models import Source
-from console.platform.readings import LeasesReading, TakeoverReading
 from console.platform.rules import Sight
 from console.platform.sources import AGENTS
 from console.scheduler.lease import LeaseView, view

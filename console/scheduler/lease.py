@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from console.lib.words import duration
-from console.platform.readings import AgentReading, LeaseReading, LeasesReading
+from console.platform.agents_readings import AgentReading, LeaseReading, LeasesReading
 from console.platform.rules import Sight
 
 FRESH_S = 15.0

@@ -15,7 +15,8 @@ from typing import Any
 
 from console.lib.words import duration
 from console.operations.rules import Call, Decision, Ledger, Line, Orders, Outcome, Progress, State
-from console.platform.readings import JobReading, LeasesReading
+from console.platform.agents_readings import LeasesReading
+from console.platform.readings import JobReading
 from console.scheduler.lease import FRESH_S
 
 VERSION = 1

@@ -10,7 +10,7 @@ from typing import Any
 from console.history import series
 from console.lib import listing
 from console.lib.listing import Listing, Pager, Tab
-from console.lib.status import Status, worst
+from console.lib.status import Status, counted, worst
 from console.lib.words import count, duration
 from console.platform.declared import StorageDeclared, declaration
 from console.platform.models import Source
@@ -104,9 +104,7 @@ class StorageSummary:
 
     @property
     def pill(self) -> str:
-        """`1 unknown`, `2 degraded`, or the status itself."""
-        hit = sum(row.verdict.status == self.status for row in self.rows)
-        return f"{hit} {self.status}" if self.status != Status.HEALTHY and hit else str(self.status)
+        return counted(self.status, (row.verdict.status for row in self.rows))
 
 
 @dataclass(frozen=True)

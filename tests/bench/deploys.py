@@ -78,7 +78,7 @@ class Simulation:
         return found, True
 
     def receipts(self, names: Sequence[str], since: datetime) -> tuple[Any, ...]:
-        from console.platform.readings import ReceiptReading
+        from console.platform.agents_readings import ReceiptReading
 
         self.calls["receipts"] += 1
         hosts = [self.fleet.hosts[name] for name in names if name in self.fleet.hosts]

@@ -16,8 +16,9 @@ from console.accounts.roles import Role
 from console.lib.words import duration
 from console.operations.models import Operation
 from console.operations.rules import Decision, Ledger, Orders, State
+from console.platform.agents_readings import AgentReading, LeaseReading, LeasesReading, TakeoverReading
 from console.platform.models import remember_success
-from console.platform.readings import AgentReading, JobReading, LeaseReading, LeasesReading, TakeoverReading
+from console.platform.readings import JobReading
 from console.platform.rules import SourceState, sight
 from console.platform.sources import AGENTS
 from console.scheduler.agents import save_agents

@@ -19,13 +19,13 @@ from console.fleets.running import save_instances
 from console.fleets.scaling.act import decide_all
 from console.operations.engine import tick
 from console.operations.models import Operation
+from console.platform.agents_readings import ReceiptReading
 from console.platform.readings import (
     BrokerReading,
     GroupReading,
     InstanceReading,
     QueueCount,
     QueueDepth,
-    ReceiptReading,
     TaskIdentity,
     TaskInstance,
     TasksReading,
