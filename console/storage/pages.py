@@ -11,7 +11,7 @@ from console.history import series
 from console.lib import listing
 from console.lib.listing import Listing, Pager, Tab
 from console.lib.status import Status, counted, worst
-from console.lib.words import count, duration
+from console.lib.words import count, duration, listed
 from console.platform.declared import StorageDeclared, declaration
 from console.platform.models import Source
 from console.platform.rules import Sight
@@ -88,6 +88,11 @@ class Row:
             ("degraded", (self.late or 0) + (self.missed or 0), "never fetched"),
         )
         return tuple((status, number or 0, word) for status, number, word in found)
+
+    @property
+    def stages(self) -> str:
+        """The same in words, those that there are."""
+        return listed([f"{number:,} {word}" for _, number, word in self.amounts if number])
 
 
 @dataclass(frozen=True)

@@ -26,16 +26,26 @@ def save_bills(now: datetime) -> None:
     """Of every declared fleet, for each period."""
     rows = []
     for fleet in declaration().fleets:
+        day: dict[str, object] = {}
         for period, (span, steps) in PERIODS.items():
             chart = series.fetch(
                 [series_name(fleet.queue, what) for what in WHAT], now - span, now, steps, now=now, marks=False
             )
             points = [Point(*values) for values in zip(*(line.y for line in chart.lines), strict=True)]
             figures = asdict(bill(points, chart.step_s, fleet.concurrency))
+            if period == "day":
+                day = figures
+            elif not _recorded_before(chart, now - PERIODS["day"][0]):
+                figures = day  # of the same hours, in finer steps: a step that has only begun counts whole
             rows.append(FleetBill(queue=fleet.queue, period=period, figures=figures, as_of=now))
     FleetBill.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["queue", "period"], update_fields=["figures", "as_of"]
     )
+
+
+def _recorded_before(chart: series.Chart, at: datetime) -> bool:
+    until = at.timestamp() - chart.step_s
+    return any(y is not None for line in chart.lines for x, y in zip(chart.x, line.y, strict=True) if x <= until)
 
 
 def recorded(queue: str, span: timedelta, now: datetime) -> Recorded:

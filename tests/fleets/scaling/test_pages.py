@@ -156,6 +156,11 @@ def test_what_it_cost_and_how_long_tasks_waited() -> None:
     day, month = client().get("/api/v1/fleets/cpu/cost").json()
     assert (day["period"], month["period"]) == ("day", "month")
     assert day["static_usd"] >= day["usd"] > 0
+    assert {**month, "period": "day", "month_usd": day["month_usd"]} == day, "the same hours are the same bill"
+    series.record([("fleet.cpu.workers_in_service", 2)], NOW - timedelta(hours=30))
+    save_bills(NOW)
+    day, month = client().get("/api/v1/fleets/cpu/cost").json()
+    assert month["usd"] > day["usd"]
     hour, day = client().get("/api/v1/fleets/cpu/wait").json()
     assert (hour["started"], hour["late"], hour["burn"]) == (5, 1, pytest.approx(4.0))
     assert client().get("/api/v1/fleets/nobody/cost").json() == []
