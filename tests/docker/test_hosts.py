@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Iterator
 from configparser import RawConfigParser
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -14,7 +16,8 @@ from threading import Thread
 import pytest
 import yaml
 
-HOSTS = Path(__file__).parents[2] / "docker" / "hosts"
+REPOSITORY = Path(__file__).parents[2]
+HOSTS = REPOSITORY / "docker" / "hosts"
 UNITS = sorted(path.name for path in (HOSTS / "systemd").iterdir() if path.suffix in {".service", ".path"})
 PROGRAMS = (
     "/opt/airflow/venv/bin/python", "/opt/quarterdeck/venv/bin/python", "/opt/quarterdeck/venv/bin/uvicorn",
@@ -218,3 +221,27 @@ def test_two_roles_that_share_a_folder_want_it_alike() -> None:
                 wanted.setdefault(item["path"], set()).add(str(sorted(rest.items())))
     assert "/etc/quarterdeck" in wanted
     assert {path: each for path, each in wanted.items() if len(each) > 1} == {}
+
+
+def test_the_packed_code_is_all_that_a_console_reads_and_the_same_for_the_same_code(tmp_path: Path) -> None:
+    copy = tmp_path / "repository"
+    for part in ("console", "docs", "static", "templates"):
+        shutil.copytree(REPOSITORY / part, copy / part)
+    shutil.copy(REPOSITORY / "manage.py", copy)
+    (copy / "console" / "__pycache__").mkdir(exist_ok=True)
+    (copy / "console" / "__pycache__" / "x.cpython-311.pyc").write_bytes(b"x")
+
+    def pack(repository: Path) -> tuple[str, set[str]]:
+        target = tmp_path / "packed.tar"
+        script = HOSTS / "ansible" / "roles" / "console" / "files" / "pack.py"
+        done = subprocess.run([sys.executable, script, repository, target], capture_output=True, text=True, check=True)
+        with tarfile.open(target) as tar:
+            return done.stdout.strip(), set(tar.getnames())
+
+    told, names = pack(copy)
+    assert {"manage.py", "console/settings.py", "docs/runbooks/storage-away.md", "templates/base.html"} <= names
+    assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
+    os.utime(copy / "manage.py", (1, 1))
+    assert pack(copy)[0] == told
+    (copy / "manage.py").write_text("changed")
+    assert pack(copy)[0] != told
