@@ -20,7 +20,7 @@ from console.platform.heartbeats_mysql import MysqlPulse
 from console.platform.mysql import Mysql
 from console.platform.ports import PlatformError
 from console.platform.readings import BeatOrder
-from tests import mysql_server
+from tests.mysql.server import KINDS, server
 from tests.platform.test_heartbeats import ADMIN, run
 
 TASK = "shop-cdc"
@@ -91,8 +91,11 @@ def test_for_mysql_it_prints_its_own_grants(url: str, monkeypatch: pytest.Monkey
     assert "beat_at timestamp NOT NULL" in said("install", "shop", "--side", "warehouse")
 
 
-def test_at_a_real_mysql_server_it_runs_them_and_then_heartbeats_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    with mysql_server.server() as made:
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_a_real_mysql_server_it_runs_them_and_then_heartbeats_are_written(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with server(kind) as made:
         made.run("CREATE USER console@'127.0.0.%' IDENTIFIED BY 'p@ss'")
         mine = f"mysql://console:p%40ss@127.0.0.1:{made.port}/"
         declared = replace(declaration(), sources=(SourceDeclared("shop", "mysql", mine),))

@@ -18,7 +18,8 @@ from console.platform.heartbeats_mysql import MysqlPulse, opened
 from console.platform.mysql import Mysql
 from console.platform.ports import PlatformError
 from console.platform.readings import BeatOrder, BeatReading, PulseReading
-from tests.mysql_server import MysqlServer, refusing, server
+from tests.mysql.server import KINDS, MysqlServer, server
+from tests.mysql.wire import refusing
 
 TASKS = (TaskDeclared("shop-cdc", "shop", "shop-cdc"), TaskDeclared("shop-archive", "shop", "shop-archive"))
 ORDERS = tuple(BeatOrder(task.name, task.beats) for task in TASKS)
@@ -26,9 +27,9 @@ SECOND = timedelta(seconds=1)
 TRUTH_S = float(os.environ.get("TRUTH_S", "6"))
 
 
-@pytest.fixture(scope="module")
-def made() -> Iterator[MysqlServer]:
-    with server() as found:
+@pytest.fixture(scope="module", params=KINDS)
+def made(request: pytest.FixtureRequest) -> Iterator[MysqlServer]:
+    with server(request.param) as found:
         yield found
 
 

@@ -1,0 +1,1 @@
+"""Real servers of MySQL and MariaDB, each of one's own, for the tests of MySQL sources."""
