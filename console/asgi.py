@@ -2,15 +2,16 @@
 
 import os
 
-from django.core.asgi import get_asgi_application
+import django
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
-django = get_asgi_application()
+django.setup(set_prefix=False)
 
 from console.checks import refuse_to_start_misconfigured  # noqa: E402 - needs the apps
 from console.freshness.longpoll import LongPoll  # noqa: E402
+from console.lib.asgi import Threaded  # noqa: E402
 from console.live.events import Events  # noqa: E402
 
-application = Events(LongPoll(django))
+application = Events(LongPoll(Threaded()))
 
 refuse_to_start_misconfigured()

@@ -33,6 +33,9 @@ DATABASES = {"default": env.database("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 3)
 DATABASES["default"]["OPTIONS"].setdefault("application_name", "quarterdeck")
+# The web's threads keep theirs (console.lib.asgi); one that the server has ended meanwhile is noticed and replaced.
+# Celery ends a task's connection with the task, whatever is said here.
+DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 INSTALLED_APPS = [
