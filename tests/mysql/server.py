@@ -133,12 +133,8 @@ def server(kind: str, *options: str, put: Sequence[Path] = ()) -> Iterator[Mysql
         yield _up(made, process)
     finally:
         if process is not None:
-            process.terminate()
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            process.kill()  # its data goes as well: an orderly end would only take time
+            process.wait()
         shutil.rmtree(folder, ignore_errors=True)
 
 

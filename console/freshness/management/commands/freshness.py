@@ -51,17 +51,19 @@ class Command(BaseCommand):
             else heartbeat_ddl.at_warehouse(tasks, user, source.engine)
         )
         if options["run"]:
-            self._run(make, _admin_url(options["admin_url_env"], url), engine)
+            name = options["admin_url_env"]
+            its = f"the URL of source {source.name}" if at_source else "the warehouse's URL"
+            self._run(make, _admin_url(name, url), name or f"{its} in platform.yaml", engine)
         else:
             for statement in make:
                 self.stdout.write(f"{statement};")
         if at_source:
             self._explain(declared, source, engine)
 
-    def _run(self, statements: list[str], url: str, engine: str) -> None:
+    def _run(self, statements: list[str], url: str, variable: str, engine: str) -> None:
         failed = 0
         try:
-            for statement, refused in install.run(engine, url, statements):
+            for statement, refused in install.run(engine, url, variable, statements):
                 if refused:
                     failed += 1
                     self.stderr.write(f"failed: {statement};\n  {refused}")
