@@ -31,8 +31,17 @@ METRICS_ALLOWED = env.networks("METRICS_ALLOWED")  # who may scrape /metrics wit
 
 DATABASES = {"default": env.database("DATABASE_URL")}
 DATABASES["default"].setdefault("OPTIONS", {})
-DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 3)
-DATABASES["default"]["OPTIONS"].setdefault("application_name", "quarterdeck")
+for _name, _value in {
+    "connect_timeout": 3,
+    "application_name": "quarterdeck",
+    # A server whose host is gone (RDS after a failover) is given up within seconds: TCP's own defaults wait a quarter
+    # of an hour, with a kept connection and a thread each. They don't limit how long a query may take.
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,  # milliseconds that something sent may stay unacknowledged
+}.items():
+    DATABASES["default"]["OPTIONS"].setdefault(_name, _value)
 # The web's threads keep theirs (console.lib.asgi); one that the server has ended meanwhile is noticed and replaced.
 # Celery ends a task's connection with the task, whatever is said here.
 DATABASES["default"] |= {"CONN_MAX_AGE": 600, "CONN_HEALTH_CHECKS": True}
@@ -101,7 +110,14 @@ TEMPLATES = [
                 "console.overview.context.shell",
             ],
         },
-    }
+    },
+    {
+        # What a page draws many times: see the module.
+        "NAME": "compiled",
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"environment": "console.lib.compiled.environment"},
+    },
 ]
 
 # Accounts

@@ -10,7 +10,8 @@ from django.template.loader import get_template
 from django.test import RequestFactory
 
 ROOT = Path(__file__).parents[2]
-TEMPLATES = sorted((ROOT / "templates").rglob("*.html"))
+COMPILED = sorted((ROOT / "templates").rglob("*.j2"))
+TEMPLATES = sorted([*(ROOT / "templates").rglob("*.html"), *COMPILED])
 SPRITE = (ROOT / "static/img/icons.svg").read_text(encoding="utf-8")
 ICONS = set(re.findall(r'<symbol id="i-([a-z0-9-]+)"', SPRITE))
 FORBIDDEN = {
@@ -38,13 +39,20 @@ def test_holds_nothing_that_the_content_security_policy_blocks(path: Path) -> No
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=ids)
 def test_compiles(path: Path) -> None:
-    get_template(str(path.relative_to(ROOT / "templates")))
+    get_template(str(path.relative_to(ROOT / "templates")), using="compiled" if path in COMPILED else "django")
+
+
+@pytest.mark.parametrize("path", COMPILED, ids=ids)
+def test_a_compiled_one_escapes_what_it_is_given(path: Path) -> None:
+    """Nothing in it says that a value is safe: only tags do, which escape by themselves."""
+    assert not re.search(r"\|\s*safe\b|autoescape|Markup", path.read_text(encoding="utf-8"))
 
 
 def test_every_icon_that_is_named_is_in_the_sprite() -> None:
     named: dict[str, str] = {}
+    asked_for = r'{% icon "([^"]+)"|\bicon="([^"]+)"|\bicon\("([^"]+)"'
     for path in TEMPLATES:
-        for name in re.findall(r'{% icon "([^"]+)"|\bicon="([^"]+)"', path.read_text(encoding="utf-8")):
+        for name in re.findall(asked_for, path.read_text(encoding="utf-8")):
             named["".join(name)] = ids(path)
     for path in (ROOT / "static/js").glob("*.js"):
         for name in re.findall(r'\bicon\("([a-z0-9-]+)"', path.read_text(encoding="utf-8")):
@@ -63,7 +71,7 @@ def test_every_partial_says_what_it_takes() -> None:
     plain = {"_logo.html", "_theme_toggle.html"}
     silent = [
         path.name
-        for path in (ROOT / "templates/partials").glob("*.html")
+        for path in (ROOT / "templates/partials").iterdir()
         if path.name not in plain and not path.read_text(encoding="utf-8").startswith("{#")
     ]
     assert silent == []

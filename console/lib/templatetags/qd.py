@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from django import template
@@ -16,13 +17,21 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from console.lib import marks, words
+from console.lib.compiled import draw
 from console.lib.vocabulary import canonical, look
 
 register = template.Library()
 
 
+@register.simple_tag
+def compiled(name: str, **values: Any) -> SafeString:
+    """`{% compiled "fleets/_worker_rows.j2" page=page now=now %}`: a compiled template with these values only."""
+    return draw(name, **values)
+
+
 # ---- icons and states ----
 @register.simple_tag
+@lru_cache(maxsize=2048)  # a page has sixty; both ends of the cache are words of templates, not of the platform
 def icon(name: str, size: str = "", tone: str = "", css: str = "", label: str = "") -> SafeString:
     """`{% icon "rocket" %}`: an icon of the sprite; size sm or lg, tone colours it, label names it."""
     classes = " ".join(filter(None, ["qd-i", f"qd-i-{size}" if size else "", f"qd-fg-{tone}" if tone else "", css]))
@@ -51,18 +60,18 @@ def tone(status: object) -> str:
     return look(status).tone
 
 
-@register.inclusion_tag("partials/_pill.html")
-def pill(status: object, word: object = "") -> dict[str, Any]:
+@register.simple_tag
+def pill(status: object, word: object = "") -> SafeString:
     """`{% pill status %}` or `{% pill status "2 at risk" %}`: icon, word and colour together."""
     tone_, name = look(status)
-    return {"tone": tone_, "icon": name, "word": word or _said(status)}
+    return draw("partials/_pill.j2", tone=tone_, symbol=name, word=word or _said(status))
 
 
-@register.inclusion_tag("partials/_state.html")
-def state(status: object, word: object = "") -> dict[str, Any]:
+@register.simple_tag
+def state(status: object, word: object = "") -> SafeString:
     """The same words in a table cell: a coloured icon and the word, without the pill."""
     tone_, name = look(status)
-    return {"tone": tone_, "icon": name, "word": word or _said(status)}
+    return draw("partials/_state.j2", tone=tone_, symbol=name, word=word or _said(status))
 
 
 def _said(status: object) -> str:
@@ -70,32 +79,37 @@ def _said(status: object) -> str:
 
 
 # ---- time ----
-@register.inclusion_tag("partials/_age.html", takes_context=True)
+@register.simple_tag(takes_context=True)
 def age(
     context: RequestContext,
     as_of: dt.datetime | None,
     now: dt.datetime | None = None,
     limit_s: float = 60,
     every_s: float | None = None,
-) -> dict[str, Any]:
+) -> SafeString:
     """`{% age as_of now limit_s every_s %}`: how old the figures around it are.
 
     Put it inside the `[data-live]` block that it dates: past `limit_s` that block turns unknown, also in the
     browser.
     `now` may be left out (or empty): then the page's own moment is used. None as `as_of` reads "never seen".
     """
-    moment = now or page_now(context)
-    seconds = None if as_of is None else max(0.0, (moment - as_of).total_seconds())
+    return aged(as_of, now or page_now(context), limit_s, every_s)
+
+
+def aged(as_of: dt.datetime | None, now: dt.datetime, limit_s: float, every_s: float | None = None) -> SafeString:
+    """The same where the page's moment is at hand: in compiled templates."""
+    seconds = None if as_of is None else max(0.0, (now - as_of).total_seconds())
     part = 1.0 if seconds is None else min(1.0, seconds / limit_s if limit_s > 0 else 1.0)
-    return {
-        "at_ms": None if as_of is None else round(as_of.timestamp() * 1000),
-        "limit_s": f"{limit_s:g}",
-        "word": "never seen" if seconds is None else ("stale, " if part >= 1 else "") + whole(seconds),
-        "dash": max(4, round(part * 100)),
-        "mood": "is-stale" if part >= 1 else "is-old" if part > 0.75 else "",
-        "title": (f"updates every {words.duration(every_s)}, " if every_s else "")
+    return draw(
+        "partials/_age.j2",
+        at_ms=None if as_of is None else round(as_of.timestamp() * 1000),
+        limit_s=f"{limit_s:g}",
+        word="never seen" if seconds is None else ("stale, " if part >= 1 else "") + whole(seconds),
+        dash=max(4, round(part * 100)),
+        mood="is-stale" if part >= 1 else "is-old" if part > 0.75 else "",
+        title=(f"updates every {words.duration(every_s)}, " if every_s else "")
         + f"unknown after {words.duration(limit_s)}",
-    }
+    )
 
 
 def page_now(context: RequestContext) -> dt.datetime:
@@ -125,10 +139,15 @@ def duration(seconds: float | dt.timedelta | None) -> str:
 @register.simple_tag(takes_context=True)
 def when(context: RequestContext, at: dt.datetime | None, now: dt.datetime | None = None) -> SafeString:
     """`{% when at %}`: the UTC time, with the day as soon as it is not today; the full moment on hover."""
+    return moment(at, now or page_now(context))
+
+
+def moment(at: dt.datetime | None, now: dt.datetime) -> SafeString:
+    """The same where the page's moment is at hand: in compiled templates."""
     if at is None:
         return format_html('<span class="qd-3">{}</span>', "never")
     at = at.astimezone(dt.UTC)
-    today = (now or page_now(context)).astimezone(dt.UTC)
+    today = now.astimezone(dt.UTC)
     text = at.strftime("%H:%M")
     if at.date() != today.date():
         text = at.strftime("%a %-d %b %H:%M" if abs((today - at).days) < 300 else "%-d %b %Y %H:%M")
@@ -176,17 +195,16 @@ def control(field: BoundField) -> SafeString:
 
 
 # ---- small drawings ----
-@register.inclusion_tag("partials/_sparkline.html")
-def sparkline(
-    points: Sequence[float | None], label: str, status: object = "healthy", width: int = 120
-) -> dict[str, Any]:
+@register.simple_tag
+def sparkline(points: Sequence[float | None], label: str, status: object = "healthy", width: int = 120) -> SafeString:
     """`{% sparkline points "backlog of cpu, last 2 hours, now 41" status %}`: None in points is a gap."""
     drawn = marks.spark(points, width)
     mood = look(status).tone if status else ""
-    return {"spark": drawn, "label": label, "mood": mood if mood in ("warn", "bad") else "", "width": width}
+    mood = mood if mood in ("warn", "bad") else ""
+    return draw("partials/_sparkline.j2", spark=drawn, label=label, mood=mood, width=width)
 
 
-@register.inclusion_tag("partials/_fleetbar.html")
+@register.simple_tag
 def fleetbar(
     in_service: int,
     launching: int = 0,
@@ -195,69 +213,74 @@ def fleetbar(
     baseline: int = 0,
     desired: int | None = 0,
     maximum: int = 0,
-) -> dict[str, Any]:
+) -> SafeString:
     """One cell per worker up to the maximum; a grey tick at the baseline, a bright one at desired."""
     cells = marks.fleet_cells(in_service, launching, draining, lost, maximum)
     tick = marks.FLEET_STEP
-    return {
-        "cells": cells,
-        "width": max(tick, len(cells) * tick),
-        "baseline_x": baseline * tick - 4 if baseline else None,
-        "desired_x": desired * tick - 4 if desired else None,
-        "label": f"{in_service} in service, {launching} launching, {draining} draining, {lost} lost; "
+    return draw(
+        "partials/_fleetbar.j2",
+        cells=cells,
+        width=max(tick, len(cells) * tick),
+        baseline_x=baseline * tick - 4 if baseline else None,
+        desired_x=desired * tick - 4 if desired else None,
+        label=f"{in_service} in service, {launching} launching, {draining} draining, {lost} lost; "
         f"baseline {baseline}, desired {'unknown' if desired is None else desired}, max {maximum}",
-    }
+    )
 
 
-@register.inclusion_tag("partials/_slotbar.html")
-def slotbar(running: int, queued: int = 0, deferred: int = 0, total: int = 0, size: str = "") -> dict[str, Any]:
+@register.simple_tag
+def slotbar(running: int, queued: int = 0, deferred: int = 0, total: int = 0, size: str = "") -> SafeString:
     """Slots of a pool or fleet: solid running, striped queued, dotted deferred, the rest open."""
     open_ = max(0, total - running - queued - deferred)
     amounts = [("mark", float(running)), ("queued", float(queued)), ("deferred", float(deferred))]
-    return {
-        "parts": marks.parts(amounts, max(total, running + queued + deferred)),
-        "size": size,
-        "label": f"{running} running, {queued} queued, {deferred} deferred, {open_} open of {total}",
-    }
+    return draw(
+        "partials/_slotbar.j2",
+        parts=marks.parts(amounts, max(total, running + queued + deferred)),
+        size=size,
+        label=f"{running} running, {queued} queued, {deferred} deferred, {open_} open of {total}",
+    )
 
 
-@register.inclusion_tag("partials/_bar.html")
-def bar(value: float, of: float, status: object = "", label: str = "", size: str = "") -> dict[str, Any]:
+@register.simple_tag
+def bar(value: float, of: float, status: object = "", label: str = "", size: str = "") -> SafeString:
     """A meter: one quantity of a limit. Blue while it is only a quantity; give a status to colour it."""
     share = value / of * 100 if of else 0
     tone_ = look(status).tone if status else "mark"
-    return {
-        "parts": marks.parts([(tone_, value)], of),
-        "size": size,
-        "label": label or f"{round(share)} %",
-    }
+    return draw(
+        "partials/_bar.j2",
+        parts=marks.parts([(tone_, value)], of),
+        size=size,
+        label=label or f"{round(share)} %",
+    )
 
 
-@register.inclusion_tag("partials/_bar.html")
-def propbar(amounts: Sequence[Sequence[Any]], label: str = "") -> dict[str, Any]:
+@register.simple_tag
+def propbar(amounts: Sequence[Sequence[Any]], label: str = "") -> SafeString:
     """Parts of a whole, worst at the right end: `amounts` are (status, count) or (status, count, word)."""
     total = sum(float(row[1]) for row in amounts)
     said = ", ".join(f"{row[1]} {row[2] if len(row) > 2 else _said(row[0])}" for row in amounts)
-    return {
-        "parts": marks.parts([(look(row[0]).tone, float(row[1])) for row in amounts], total, gap=0.3),
-        "size": "lg",
-        "label": label or f"{said} of {total:g}",
-    }
+    return draw(
+        "partials/_bar.j2",
+        parts=marks.parts([(look(row[0]).tone, float(row[1])) for row in amounts], total, gap=0.3),
+        size="lg",
+        label=label or f"{said} of {total:g}",
+    )
 
 
-@register.inclusion_tag("partials/_segs.html")
-def segs(amounts: Sequence[Sequence[Any]], label: str = "") -> dict[str, Any]:
+@register.simple_tag
+def segs(amounts: Sequence[Sequence[Any]], label: str = "") -> SafeString:
     """Countable progress, up to 24 segments: `amounts` are (status, count[, word]), in order."""
     tones = [look(row[0]).tone for row in amounts for _ in range(int(row[1]))]
     said = ", ".join(f"{row[1]} {row[2] if len(row) > 2 else _said(row[0])}" for row in amounts)
-    return {
-        "parts": marks.parts([(tone_, 1.0) for tone_ in tones], len(tones), gap=0.9),
-        "label": label or said,
-    }
+    return draw(
+        "partials/_segs.j2",
+        parts=marks.parts([(tone_, 1.0) for tone_ in tones], len(tones), gap=0.9),
+        label=label or said,
+    )
 
 
-@register.inclusion_tag("partials/_strip.html")
-def strip(cells: Sequence[object], label: str, size: str = "") -> dict[str, Any]:
+@register.simple_tag
+def strip(cells: Sequence[object], label: str, size: str = "") -> SafeString:
     """A strip of periods, oldest first: each a status, `""` draws nothing; e.g. heartbeats of 24 hours."""
     step = 100 / len(cells) if cells else 100
     drawn = [
@@ -265,4 +288,4 @@ def strip(cells: Sequence[object], label: str, size: str = "") -> dict[str, Any]
         for i, cell in enumerate(cells)
         if cell != ""
     ]
-    return {"parts": drawn, "label": label, "size": size}
+    return draw("partials/_strip.j2", parts=drawn, label=label, size=size)
