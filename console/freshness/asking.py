@@ -13,13 +13,13 @@ from django.db import connection
 
 from console.freshness.answers import Answer, Standing, Verdict, answer, estimate
 from console.freshness.cutoffs import proof_values
-from console.freshness.models import TaskSnapshot, generation
+from console.freshness.models import TaskSnapshot
 from console.freshness.outlook import Nine
 from console.freshness.rules import latency_s
 from console.freshness.watermark import Basis, hold_back
 from console.lib.words import duration
 from console.platform.declared import declaration
-from console.platform.models import Source
+from console.platform.rules import SourceState, sight
 from console.platform.sources import ARRIVALS, REPLICATION
 
 STALE_S = ARRIVALS.limit_s
@@ -76,75 +76,108 @@ class Told:
     reasons: tuple[str, ...] = field(default=())
 
 
-def blindness(now: datetime) -> str:
-    """Why nothing new can be said of any table now; "" when DMS and the heartbeats were read of late. One query."""
-    sights = Source.objects.sights(now, [REPLICATION, ARRIVALS])
-    unseen = next((sight for sight in sights.values() if sight.age_s is None or sight.age_s > STALE_S), None)
-    return f"{unseen.title} can't be seen: {unseen.reason or 'not read of late'}" if unseen else ""
+def _look(now: datetime) -> tuple[int, str]:
+    """The newest generation; and why nothing new can be said of any table now, "" when DMS and the heartbeats were
+    read of late. One query, before the tables are read: what is told is never older than its generation."""
+    found = _fetched(_LOOK, [[REPLICATION.name, ARRIVALS.name]])
+    states = {name: SourceState(*state) for _, name, *state in found if name is not None}
+    sights = [sight(spec, states.get(spec.name, SourceState()), now) for spec in (REPLICATION, ARRIVALS)]
+    unseen = next((one for one in sights if one.age_s is None or one.age_s > STALE_S), None)
+    blind = f"{unseen.title} can't be seen: {unseen.reason or 'not read of late'}" if unseen else ""
+    return int(found[0][0]), blind
 
 
 def ask(
     questions: Sequence[Question], basis: Basis, now: datetime, *, estimates: bool = False, keep: bool = True
 ) -> tuple[int, tuple[Told, ...]]:
-    """The newest generation, and each answer in order. Four queries, five when something is proven for the first time.
+    """The newest generation, and each answer in order. Two queries, three when something is proven for the first time.
 
     `keep` False: nothing is written down. Raises Untracked.
     """
-    number = generation()
-    blind = blindness(now)
-    names = {question.table for question in questions}
-    rows = {row.name: row for row in map(Row._make, _fetched(_ROWS, [list(names)]))}
-    untracked = sorted(names - set(rows))
+    number, blind = _look(now)
+    tables = [question.table for question in questions]
+    found = _fetched(_ROWS, [tables, [question.cutoff for question in questions], basis.value])
+    untracked = sorted({table for table, (name, *_) in zip(tables, found, strict=True) if name is None})
     if untracked:
         raise Untracked(untracked)
-    kept = _kept(questions, rows, basis)
     guesses = _estimates() if estimates else {}
-    told, fresh = [], []
-    for question in questions:
-        row = rows[question.table]
+    told: list[Told] = []
+    fresh: dict[tuple[str, datetime], dict[str, Any]] = {}
+    shared = _Shared(blind, now)
+    for question, values in zip(questions, found, strict=True):
+        row, proof_id = Row._make(values[:-1]), values[-1]
         watermark = row.row_at if basis == Basis.ROW else row.commit_at
-        standing = Standing(
-            nine=Nine(row.nine) if row.nine else Nine.UNKNOWN,
-            watermark=watermark,
-            steady=row.steady,
-            followed=row.followed,
-            speed=row.speed,
-            blind=blind,
-            estimate=guesses.get(row.task) if not row.also else None,
-        )
-        proof_id = kept.get((row.name, question.cutoff))
-        found = answer(standing, question.cutoff, now, proven=proof_id is not None)
-        if found.verdict == Verdict.COMPLETE and found.estimated:
+        guess = guesses.get(row.task) if not row.also else None
+        answered = shared.answer(row, watermark, guess, question.cutoff, proof_id is not None)
+        if answered.verdict == Verdict.COMPLETE and answered.estimated:
             proof_id = f"estimated:{row.task}"
-        elif found.verdict == Verdict.COMPLETE and proof_id is None:
-            proof = proof_values(row, question.cutoff, basis, now)
+        elif answered.verdict == Verdict.COMPLETE and proof_id is None:
+            proof = fresh.setdefault((row.name, question.cutoff), proof_values(row, question.cutoff, basis, now))
             proof_id = str(proof["proof_id"])
-            kept[row.name, question.cutoff] = proof_id
-            fresh.append(proof)
-        told.append(_told(question, found, row, watermark, blind, proof_id, now))
+        told.append(
+            Told(
+                question=question,
+                answer=answered,
+                watermark=watermark,
+                lag_s=None if watermark is None or blind else round(max(0.0, (now - watermark).total_seconds()), 1),
+                limiting=_limiting(row.limiting),
+                epoch=row.epoch,
+                proof_id=proof_id,
+                reasons=shared.reasons(answered, row),
+            )
+        )
     if fresh and keep:
-        _keep(fresh)
+        _keep(list(fresh.values()))
     return number, tuple(told)
 
 
-def _kept(questions: Sequence[Question], rows: Mapping[str, Row], basis: Basis) -> dict[tuple[str, datetime], str]:
-    """What was proven before in the tables' present eras, and not revoked. One query."""
-    cutoffs = list({question.cutoff for question in questions})
-    return {
-        (table, cutoff): proof_id
-        for table, cutoff, era, proof_id in _fetched(_KEPT, [list(rows), cutoffs, basis.value])
-        if rows[table].era == era
-    }
+class _Shared:
+    """Most of a hundred tables stand alike, and are asked about the same moment: worked out once for all of those."""
+
+    def __init__(self, blind: str, now: datetime) -> None:
+        self._blind, self._now = blind, now
+        self._answers: dict[tuple[Any, ...], Answer] = {}
+        self._reasons: dict[tuple[Any, ...], tuple[str, ...]] = {}
+
+    def answer(
+        self, row: Row, watermark: datetime | None, guess: datetime | None, cutoff: datetime, proven: bool
+    ) -> Answer:
+        key = (row.nine, watermark, row.steady, row.followed, row.speed, guess, cutoff, proven)
+        if key not in self._answers:
+            standing = Standing(
+                nine=Nine(row.nine) if row.nine else Nine.UNKNOWN,
+                watermark=watermark,
+                steady=row.steady,
+                followed=row.followed,
+                speed=row.speed,
+                blind=self._blind,
+                estimate=guess,
+            )
+            self._answers[key] = answer(standing, cutoff, self._now, proven=proven)
+        return self._answers[key]
+
+    def reasons(self, found: Answer, row: Row) -> tuple[str, ...]:
+        key = (found.verdict, found.estimated, row.task, row.also, row.tags, row.followed, row.reason, row.held)
+        if key not in self._reasons:
+            self._reasons[key] = _reasons(found, row, self._blind)
+        return self._reasons[key]
 
 
 # Written out: with a hundred names Django takes longer to build these than PostgreSQL to answer.
-_ROWS = f"SELECT {', '.join(Row._fields)} FROM freshness_tablesnapshot WHERE name = ANY(%s)"  # noqa: S608
-_KEPT = (
-    'SELECT "table", cutoff, era, proof_id FROM freshness_proof'
-    ' WHERE "table" = ANY(%s) AND cutoff = ANY(%s::timestamptz[]) AND basis = %s AND revoked_at IS NULL'
+_LOOK = (
+    "SELECT g.number, s.name, s.as_of, s.attempted_at, s.failing_since, s.error, s.remedy"
+    " FROM (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS number FROM freshness_generation) AS g"
+    " LEFT JOIN platform_source AS s ON s.name = ANY(%s)"
 )
-
-
+# A proof counts in the table's present era, and while it is not revoked: read in one snapshot with the table.
+_ROWS = (
+    f"SELECT {', '.join(f't.{name}' for name in Row._fields)}, p.proof_id"  # noqa: S608 - the model's own names
+    " FROM unnest(%s::text[], %s::timestamptz[]) WITH ORDINALITY AS asked(name, cutoff, place)"
+    " LEFT JOIN freshness_tablesnapshot AS t ON t.name = asked.name"
+    ' LEFT JOIN freshness_proof AS p ON p."table" = t.name AND p.cutoff = asked.cutoff AND p.basis = %s'
+    " AND p.era = t.era AND p.revoked_at IS NULL"
+    " ORDER BY asked.place"
+)
 _KEEP = (
     'INSERT INTO freshness_proof ("table", era, basis, cutoff, proof_id, watermark, epoch, at)'
     " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::timestamptz[],"
@@ -173,27 +206,6 @@ def _estimates() -> dict[str, datetime]:
         if guess is not None:
             found[task.name] = guess
     return found
-
-
-def _told(
-    question: Question,
-    found: Answer,
-    row: Row,
-    watermark: datetime | None,
-    blind: str,
-    proof_id: str | None,
-    now: datetime,
-) -> Told:
-    return Told(
-        question=question,
-        answer=found,
-        watermark=watermark,
-        lag_s=None if watermark is None or blind else round(max(0.0, (now - watermark).total_seconds()), 1),
-        limiting=_limiting(row.limiting),
-        epoch=row.epoch,
-        proof_id=proof_id,
-        reasons=_reasons(found, row, blind),
-    )
 
 
 @lru_cache(maxsize=1000)

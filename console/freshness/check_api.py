@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 from django.db.models import Q
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from ninja import Query, Router, Schema, Status
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -17,7 +17,7 @@ from console.freshness import actions
 from console.freshness.asking import Question, Told, Untracked, ask
 from console.freshness.models import CutoffRow, Heartbeat, TableEvent, TableSnapshot, generation
 from console.freshness.watermark import Basis
-from console.lib.api import Change, Problem, not_found
+from console.lib.api import Change, Problem, Renderer, moment, not_found
 from console.operations.schemas import OperationOut, submitted
 from console.platform.declared import declaration
 
@@ -89,7 +89,7 @@ class CheckOut(BaseModel):
 
 
 @router.post("/check", response=CheckOut, summary="Are these tables complete to these cutoffs?")
-def check(request: HttpRequest, body: Check) -> CheckOut:
+def check(request: HttpRequest, body: Check) -> HttpResponse:
     """Always 200 for tables that are declared. What was called complete stays so until a load revokes it."""
     now = timezone.now()
     questions = [Question(item.key, item.table, item.cutoff) for item in body.items]
@@ -97,7 +97,10 @@ def check(request: HttpRequest, body: Check) -> CheckOut:
         number, told = ask(questions, body.basis, now, estimates=body.proof == "estimated")
     except Untracked as error:
         raise _untracked(error.names) from None
-    return CheckOut(generation=number, items=[_said(one) for one in told])
+    # Written here and not by ninja, which would make models of a hundred answers, and dictionaries of those, first: a
+    # fifth of the whole request. That it is as CheckOut says is tested.
+    said = _Saying()
+    return Renderer.response({"generation": number, "items": [said.out(one) for one in told]})
 
 
 def _untracked(names: tuple[str, ...]) -> Problem:
@@ -110,22 +113,34 @@ def _untracked(names: tuple[str, ...]) -> Problem:
     return Problem(404, f"No table is called {first[:100]}{more}. {hint}", code="untracked", tables=nearest)
 
 
-def _said(told: Told) -> Said:
-    return Said(
-        key=told.question.key,
-        table=told.question.table,
-        cutoff=told.question.cutoff,
-        verdict=told.answer.verdict.value,
-        status=told.answer.status.value,
-        watermark=told.watermark,
-        lag_s=told.lag_s,
-        eta=told.answer.eta,
-        limiting=dict(told.limiting) if told.limiting else None,
-        epoch=told.epoch,
-        proof_id=told.proof_id,
-        reasons=list(told.reasons),
-        retry_after_s=told.answer.retry_after_s,
-    )
+class _Saying:
+    """Answers as `Said` describes them. A hundred tables share a few moments: each is put into words once."""
+
+    def __init__(self) -> None:
+        self._moments: dict[datetime | None, str | None] = {None: None}
+
+    def _at(self, at: datetime | None) -> str | None:
+        if at not in self._moments:
+            assert at is not None
+            self._moments[at] = moment(at)
+        return self._moments[at]
+
+    def out(self, told: Told) -> dict[str, Any]:
+        return {
+            "key": told.question.key,
+            "table": told.question.table,
+            "cutoff": self._at(told.question.cutoff),
+            "verdict": told.answer.verdict.value,
+            "status": told.answer.status.value,
+            "watermark": self._at(told.watermark),
+            "lag_s": told.lag_s,
+            "eta": self._at(told.answer.eta),
+            "limiting": told.limiting,
+            "epoch": told.epoch,
+            "proof_id": told.proof_id,
+            "reasons": told.reasons,
+            "retry_after_s": told.answer.retry_after_s,
+        }
 
 
 # --- Cutoffs -------------------------------------------------------------------------------------------------------
