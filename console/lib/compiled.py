@@ -12,6 +12,7 @@ from typing import Any
 
 from django.template import engines
 from django.template.backends.jinja2 import Jinja2
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
@@ -22,7 +23,7 @@ ENGINE = "compiled"
 
 def environment(**options: Any) -> Environment:
     """What settings.TEMPLATES names. Its filters and functions are those of `{% load qd %}`."""
-    from console.lib.templatetags import qd  # it draws with this engine
+    from console.lib.templatetags import qd, qd_nav  # they draw with this engine
 
     fixed = {"autoescape": True, "undefined": StrictUndefined, "trim_blocks": True}
     made = Environment(**(options | fixed))  # noqa: S701 - it does escape: `fixed`
@@ -32,6 +33,8 @@ def environment(**options: Any) -> Environment:
         size=qd.size,
         tone=qd.tone,
         initials=qd.initials,
+        tabs=qd_nav.tabs,
+        grouped=qd_nav.grouped,
         shortened=lambda value, length: Truncator(value).chars(length),
         utc=lambda at, form: at.astimezone(UTC).strftime(form),
     )
@@ -47,6 +50,7 @@ def environment(**options: Any) -> Environment:
         aged=qd.aged,
         moment=qd.moment,
         url=url,
+        static=static,
     )
     return made
 

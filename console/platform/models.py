@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime, timedelta
 
 from django.db import models
@@ -24,8 +26,32 @@ class SourceQuerySet(models.QuerySet["Source"]):
     def sights(self, now: datetime, specs: Iterable[SourceSpec] | None = None) -> dict[str, Sight]:
         """The verdict on each source, by name, in one query; all of them by default."""
         wanted = list(SOURCES.values() if specs is None else specs)
-        states = {row.name: row.state() for row in self.filter(name__in=[spec.name for spec in wanted])}
+        kept = _KEPT.get()
+        states = kept if kept else self._states()
+        if kept is not None:
+            kept |= states
         return {spec.name: sight(spec, states.get(spec.name, SourceState()), now) for spec in wanted}
+
+    def _states(self) -> dict[str, SourceState]:
+        rows = self.values_list("name", "as_of", "attempted_at", "failing_since", "error", "remedy")
+        return {
+            name: SourceState(as_of, attempted_at, failing_since, error, remedy)
+            for name, as_of, attempted_at, failing_since, error, remedy in rows
+        }
+
+
+_KEPT: ContextVar[dict[str, SourceState] | None] = ContextVar("sources_of_a_request", default=None)
+
+
+@contextmanager
+def sources_read_once() -> Iterator[None]:
+    """Within it the sources are read from the database once: a page asks for them in each of its sections, and must
+    not say of one that it is seen above and unseen below."""
+    token = _KEPT.set({})
+    try:
+        yield
+    finally:
+        _KEPT.reset(token)
 
 
 class Source(models.Model):

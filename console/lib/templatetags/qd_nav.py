@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from django import template
@@ -71,11 +72,15 @@ def nav(context: RequestContext) -> list[Link]:
     ]
 
 
-@register.filter
 def tabs(links: list[Link]) -> list[Link]:
     """At most four of them for the phone's bottom bar; the fifth place opens the palette."""
     wanted = [link for word in TABS for link in links if link.entry.word == word]
     return wanted[:4]
+
+
+def grouped(links: list[Link]) -> list[tuple[str, list[Link]]]:
+    """They stand under headings: each with its links, in order."""
+    return [(title, list(found)) for title, found in groupby(links, key=lambda link: link.entry.group)]
 
 
 @register.filter
