@@ -15,6 +15,7 @@ from console.freshness.models import Found, Heartbeat, OriginSnapshot, TableEven
 from console.freshness.pages import OriginRow, TaskRow, lag_series, origin_row, task_row
 from console.freshness.rows import NO_WATERMARK, TableRow, View, look, table_row
 from console.freshness.rules import RUNNING
+from console.freshness.told import Told, told
 from console.history import series
 from console.history.series import Chart
 from console.lib.status import Status
@@ -112,6 +113,7 @@ class TablePage:
     beats: tuple[Heartbeat, ...]
     budget: Budget
     limit: str  # what the watermark waits for, as a sentence; "" when nothing does
+    told: tuple[Told, ...]  # to Airflow, newest first; empty where no asset is declared
     no_watermark: str = NO_WATERMARK
 
     @property
@@ -128,7 +130,7 @@ def find(name: str) -> TableSnapshot | None:
 
 
 def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) -> TablePage:
-    """The page `/freshness/TABLE/`. Eight queries besides the one that found the table."""
+    """The page `/freshness/TABLE/`. Eight queries besides the one that found the table; two more with an asset."""
     view = look(now)
     row = table_row(table, view)
     snapshot = TaskSnapshot.objects.filter(name=table.task).first()
@@ -136,6 +138,7 @@ def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) ->
     origin = view.origins.get(table.source)
     asked = query.get("range", "")
     chosen = asked if asked in RANGES else USUAL_RANGE
+    waits = cutoffs.of_tables([table.name], now).get(table.name, [])
     return TablePage(
         row=row,
         view=view,
@@ -151,17 +154,18 @@ def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) ->
         full_load_ended_at=table.full_load_ended_at if view.replication.seen else None,
         ranges=tuple(Range(key, "?" if key == USUAL_RANGE else f"?range={key}", key == chosen) for key in RANGES),
         chart_url=f"{row.url}lag.json?range={chosen}",
-        cells=cutoffs.cells(cutoffs.of_tables([table.name], now).get(table.name, ()), row.nine, now),
+        cells=cutoffs.cells(waits, row.nine, now),
         events=tuple(_event(event) for event in TableEvent.objects.filter(table=table.name)[:EVENTS]),
         beats=tuple(Heartbeat.objects.filter(task__in=table.tasks)),
         budget=budget(table.name, table.slo_s, now),
         limit=_limit(table) if row.nine and row.nine != "FRESH" else "",
+        told=told(table.name, waits, now),
     )
 
 
 def _event(event: TableEvent) -> Event:
-    titles = {"status": "Status", "revoked": "Proofs revoked", "met": "Cutoff met"}
-    icons = {"status": "info-circle", "revoked": "alert-triangle-f", "met": "check"}
+    titles = {"status": "Status", "revoked": "Proofs revoked", "met": "Cutoff met", "asset": "Airflow was told"}
+    icons = {"status": "info-circle", "revoked": "alert-triangle-f", "met": "check", "asset": "check"}
     return Event(event.at, titles.get(event.kind, event.kind), event.text, icons.get(event.kind, "circle"))
 
 

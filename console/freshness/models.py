@@ -280,6 +280,7 @@ class AssetNews(models.Model):
     fence = models.IntegerField(default=0)
     attempts = models.IntegerField(default=0)
     tried_at = models.DateTimeField(null=True)  # the newest call that may have reached Airflow
+    looked_at = models.DateTimeField(null=True)  # since when Airflow, that answers again, does not list its event
     sent_at = models.DateTimeField(null=True)
     event_id = models.BigIntegerField(null=True)  # Airflow's
     error = models.TextField(default="", blank=True)

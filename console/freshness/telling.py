@@ -3,8 +3,9 @@
 The row is written in the transaction that notes the cutoff as met by the last of its tables. Then, never twice:
 
 - A row is claimed by a conditional update, with a fence and a lease that is longer than a call may take.
-- That a call begins is saved before it. If its answer is lost, Airflow's own list of the asset's events is read before
-  anything is sent again, and not before a request that was under way must have ended. Their `extra` names the cutoff.
+- That a call begins is saved before it. If its answer is lost (or the process with it), Airflow's own list of the
+  asset's events is read before anything is sent again; their `extra` names the cutoff. Where it is not there, another
+  call follows only after Airflow has been answering for a minute: what waited in a server that hung is done by then.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from console.freshness.models import AssetNews, CutoffRow, TableEvent, next_generation
+from console.freshness.models import AssetNews, CutoffRow, Proof, TableEvent, next_generation
+from console.freshness.watermark import Basis
 from console.platform.ports import AssetsPort, PlatformError
 
 log = logging.getLogger(__name__)
@@ -30,10 +32,15 @@ LEASE = timedelta(seconds=90)
 CALL_S = 40.0
 """A call is not begun later than this after its claim: it ends well within the lease."""
 SETTLED = timedelta(seconds=60)
-"""A request whose answer was lost has been done by then, or never will be."""
+"""A request whose answer was lost has been done by then, or never will be: counted from the first of Airflow's answers
+after it, for a server that hangs does what waits for it once it goes on.
+"""
 CLOCKS = timedelta(hours=1)
 """How far Airflow's clock may be behind the console's."""
 AGAIN = (10.0, 30.0, 60.0, 300.0)
+REFUSED = {"forbidden", "rejected", "not_found"}
+"""Airflow's answers by which nothing was done."""
+_LOOKS = "Nothing is to be done: it is told again unless Airflow lists the event by then."
 
 
 def note(met: Iterable[CutoffRow], now: datetime) -> None:
@@ -86,16 +93,33 @@ def _tell(news: AssetNews, connect: Callable[[], AssetsPort], clock: Callable[[]
             event = airflow.asset_event(asset, (MARK, mark(news)), news.tried_at - CLOCKS)
             if event is not None:
                 return _told(news, event, clock())
-            if clock() < news.tried_at + SETTLED:
-                return _later(news, clock(), news.error, news.remedy, not_before=news.tried_at + SETTLED)
+            if news.looked_at is None:
+                news.looked_at = clock()
+                if not _mine(news).update(looked_at=news.looked_at):
+                    return False
+            if clock() < news.looked_at + SETTLED:
+                error = news.error or "The process that told Airflow ended before its answer"
+                return _later(news, clock(), error, news.remedy or _LOOKS, not_before=news.looked_at + SETTLED)
         if time.monotonic() - began_s > CALL_S:
             return _later(news, clock(), "Airflow answers too slowly", "Look at its API server.")
-        if not _mine(news).update(tried_at=clock()):
+        if not _mine(news).update(tried_at=clock(), looked_at=None):
             return False  # another process took it over
-        return _told(news, airflow.tell_asset(asset, extra(news)), clock())
+        return _told(news, _call(news, airflow, asset), clock())
     except PlatformError as error:
         log.warning("asset event of %s: %s (%s)", news.asset, error.message, error.code)
         return _later(news, clock(), error.message, error.remedy)
+
+
+def _call(news: AssetNews, airflow: AssetsPort, asset: int) -> int:
+    try:
+        return airflow.tell_asset(asset, extra(news))
+    except PlatformError as error:
+        if error.code in REFUSED:  # it was not made: there is nothing to look for
+            _mine(news).update(tried_at=None)
+        if error.code == "not_found":  # it was there a moment ago
+            message, remedy = _unknown(news)
+            raise PlatformError(error.system, error.code, message, remedy=remedy) from None
+        raise
 
 
 def _unknown(news: AssetNews) -> tuple[str, str]:
@@ -111,7 +135,18 @@ def mark(news: AssetNews) -> str:
 
 
 def extra(news: AssetNews) -> dict[str, object]:
-    return {MARK: mark(news), "cutoff": f"{news.cutoff:%Y-%m-%dT%H:%M:%SZ}", "tables": json.loads(news.tables)}
+    """What a DAG is told: the cutoff, the tables that have met it, and each one's proof, as `freshness/check` gives it.
+
+    A table whose proof was revoked since (it is loaded anew) has none. One query.
+    """
+    tables = json.loads(news.tables)
+    proofs = Proof.objects.filter(table__in=tables, cutoff=news.cutoff, basis=Basis.ROW.value, revoked_at=None)
+    return {
+        MARK: mark(news),
+        "cutoff": f"{news.cutoff:%Y-%m-%dT%H:%M:%SZ}",
+        "tables": tables,
+        "proofs": dict(proofs.order_by("at", "pk").values_list("table", "proof_id")),
+    }
 
 
 def _mine(news: AssetNews) -> QuerySet[AssetNews]:

@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from console.freshness import cutoffs, telling
+from console.freshness.asking import Question, ask
 from console.freshness.models import AssetNews, CutoffRow, TableEvent
+from console.freshness.watermark import Basis
 from console.platform.airflow import Airflow
 from console.platform.declared.cutoffs import parse
 from tests.freshness import made
@@ -172,7 +174,6 @@ def test_a_request_that_may_still_be_under_way_is_waited_for_before_another_one(
     fake: FakeAirflow, airflow: Airflow, clock: Clock
 ) -> None:
     row = news(clock.now)
-    fake.asset("x", "y")
     posts = fake.calls
     fake.fail(EVENTS, faults.status(502), times=1)
     telling.send(lambda: airflow, clock)
@@ -180,11 +181,111 @@ def test_a_request_that_may_still_be_under_way_is_waited_for_before_another_one(
     telling.send(lambda: airflow, clock)  # not in Airflow's list: it may come yet
     assert fake.events == []
     clock.later(seconds=31)
+    assert telling.send(lambda: airflow, clock) == 0  # a minute after it was sent, half of one after the look
+    clock.later(seconds=31)
     assert telling.send(lambda: airflow, clock) == 1
     assert len(fake.events) == 1
     row.refresh_from_db()
     assert row.attempts == 3
     assert posts[EVENTS] == 4  # lost, looked, looked, told
+
+
+@pytest.mark.django_db
+def test_a_server_that_hung_for_long_may_do_it_late(fake: FakeAirflow, airflow: Airflow, clock: Clock) -> None:
+    """It took the request, hung for ten minutes, and does it right after it has answered the next question."""
+    row = news(clock.now)
+    fake.fail(EVENTS, faults.hang_up, times=1)
+    telling.send(lambda: airflow, clock)
+    clock.later(minutes=10)
+    assert telling.send(lambda: airflow, clock) == 0
+    assert fake.events == []
+    fake.happened({"asset_id": 2, "extra": telling.extra(row)})
+    clock.later(minutes=2)
+    assert telling.send(lambda: airflow, clock) == 1
+    row.refresh_from_db()
+    assert [event["id"] for event in fake.events] == [row.event_id]
+
+
+@pytest.mark.django_db
+def test_a_worker_that_was_killed_in_a_call_leaves_it_to_the_next_one(
+    fake: FakeAirflow, airflow: Airflow, clock: Clock
+) -> None:
+    """Its claim and that a call began are saved; whether Airflow took it is not known."""
+    for done in (True, False):
+        AssetNews.objects.all().delete()
+        fake.events.clear()
+        row = news(clock.now)
+        mine = telling._claim(clock.now)
+        assert mine is not None
+        telling._mine(mine).update(tried_at=clock.now)
+        if done:
+            fake.happened({"asset_id": 2, "extra": telling.extra(row)})
+        clock.later(seconds=91)
+        assert telling.send(lambda: airflow, clock) == done
+        row.refresh_from_db()
+        assert (row.error == "") is done
+        clock.later(seconds=61)
+        telling.send(lambda: airflow, clock)
+        row.refresh_from_db()
+        assert [event["id"] for event in fake.events] == [row.event_id]
+        assert row.error == ""
+
+
+@pytest.mark.django_db
+def test_while_airflow_is_away_it_is_tried_less_and_less_often_and_told_when_it_is_back(clock: Clock) -> None:
+    away = FakeAirflow()
+    airflow = Airflow(declared_airflow(away.url), poll_s=2)
+    away.close()
+    row, tried, began = news(clock.now), [], clock.now
+    for _ in range(120):
+        before = AssetNews.objects.get().attempts
+        telling.send(lambda: airflow, clock)
+        if AssetNews.objects.get().attempts > before:
+            tried.append((clock.now - began).total_seconds())
+        clock.later(seconds=5)
+    assert tried == [0, 10, 40, 100, 400]
+    row.refresh_from_db()
+    assert "nothing answers at" in row.error
+    assert row.remedy
+    back = FakeAirflow()
+    back.asset(ASSET, URI)
+    clock.later(minutes=5)
+    assert telling.send(lambda: Airflow(declared_airflow(back.url), poll_s=2), clock) == 1
+    assert len(back.events) == 1
+    back.close()
+
+
+@pytest.mark.django_db
+def test_an_asset_that_is_gone_when_it_is_told_is_no_riddle(fake: FakeAirflow, airflow: Airflow, clock: Clock) -> None:
+    """Its last DAG was removed between the look and the call."""
+    row = news(clock.now)
+    fake.fail(EVENTS, faults.status(404), times=1)
+    assert telling.send(lambda: airflow, clock) == 0
+    row.refresh_from_db()
+    assert "no active asset" in row.error
+    assert "A DAG must name it" in row.remedy
+    clock.later(minutes=1)
+    assert telling.send(lambda: airflow, clock) == 1
+    assert len(fake.events) == 1
+
+
+@pytest.mark.django_db
+def test_an_event_holds_the_proofs_that_the_check_gives_and_none_that_was_revoked(now: datetime) -> None:
+    calendar = parse("every 5 minutes, due within 3 minutes, asset shop-day")
+    story = Story(now, [replace(ORDERS, cutoffs=(calendar,)), replace(CUSTOMERS, cutoffs=(calendar,))])
+    story.go(5)
+    cutoffs.plan(made.declared(story.tables), story.now)
+    first = CutoffRow.objects.earliest("at").at
+    while not AssetNews.objects.exists():
+        story.step()
+    told = telling.extra(AssetNews.objects.get(cutoff=first))
+    questions = [Question("", table.name, first) for table in story.tables]
+    _, answers = ask(questions, Basis.ROW, story.now)
+    assert told["proofs"] == {each.question.table: each.proof_id for each in answers}
+    assert all(isinstance(proof, str) and proof for proof in told["proofs"].values())
+    story.reload(1)
+    story.go(2)
+    assert set(telling.extra(AssetNews.objects.get(cutoff=first))["proofs"]) == {CUSTOMERS.name}
 
 
 @pytest.mark.django_db
@@ -246,14 +347,19 @@ def test_a_process_that_was_taken_over_neither_calls_nor_notes(
 
 @pytest.mark.django_db
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.sampled_from(["lost", "502", "refused", "wait"]), max_size=6))
+@given(st.lists(st.sampled_from(["lost", "garbled", "502", "refused", "wait"]), max_size=6))
 def test_whatever_goes_wrong_there_is_one_event_in_the_end(
     fake: FakeAirflow, airflow: Airflow, clock: Clock, ways: list[str]
 ) -> None:
     AssetNews.objects.all().delete()
     fake.events.clear()
     news(clock.now)
-    kinds = {"lost": faults.done_and_lost(fake), "502": faults.status(502), "refused": faults.status(403)}
+    kinds = {
+        "lost": faults.done_and_lost(fake),
+        "garbled": faults.done_and_lost(fake, faults.html),
+        "502": faults.status(502),
+        "refused": faults.status(403),
+    }
     for way in ways:
         fake.faults[EVENTS] = [kinds[way]] if way in kinds else []
         telling.send(lambda: airflow, clock)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -235,3 +236,16 @@ def switch_autoscaling(sandbox: Sandbox, queue: str, word: str) -> None:
         answer = client.patch(f"fleets/{queue}", json={"autoscaling": word, "reason": "journey"})
         assert answer.status_code == 202, answer.text
     sandbox.wait(lambda: sandbox.get(f"fleets/{queue}")["autoscaling"] == word, 30, f"autoscaling {word}")
+
+
+@pytest.fixture
+def pages(sandbox: Sandbox) -> Iterator[httpx.Client]:
+    """A signed-in browser, as far as pages go."""
+    password = json.loads((sandbox.home / "secrets.json").read_text())["sign_in"]
+    with httpx.Client(base_url=sandbox.url, timeout=20, follow_redirects=True) as client:
+        form = client.get("/accounts/login/")
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
+        assert token
+        data = {"username": "operator", "password": password, "csrfmiddlewaretoken": token[1]}
+        assert client.post("/accounts/login/", data=data, headers={"Referer": sandbox.url}).status_code == 200
+        yield client

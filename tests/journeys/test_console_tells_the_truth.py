@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -28,19 +26,6 @@ def sources(sandbox: Sandbox) -> dict[str, bool]:
     ).raise_for_status()
     found = re.findall(r'^quarterdeck_source_seen\{source="([^"]+)"\} (\S+)$', text.text, re.MULTILINE)
     return {name: value == "1.0" for name, value in found}
-
-
-@pytest.fixture
-def pages(sandbox: Sandbox) -> Iterator[httpx.Client]:
-    """A signed-in browser, as far as pages go."""
-    password = json.loads((sandbox.home / "secrets.json").read_text())["sign_in"]
-    with httpx.Client(base_url=sandbox.url, timeout=20, follow_redirects=True) as client:
-        form = client.get("/accounts/login/")
-        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
-        assert token
-        data = {"username": "operator", "password": password, "csrfmiddlewaretoken": token[1]}
-        assert client.post("/accounts/login/", data=data, headers={"Referer": sandbox.url}).status_code == 200
-        yield client
 
 
 def test_the_leader_the_fleets_and_the_pools_are_what_they_are(sandbox: Sandbox) -> None:

@@ -327,13 +327,15 @@ def hang_up(handler: BaseHTTPRequestHandler) -> bool:
     return True
 
 
-def done_and_lost(fake: FakeAirflow) -> Callable[[BaseHTTPRequestHandler], bool]:
-    """The event is made, and the connection ends before the answer."""
+def done_and_lost(
+    fake: FakeAirflow, instead: Callable[[BaseHTTPRequestHandler], bool] = hang_up
+) -> Callable[[BaseHTTPRequestHandler], bool]:
+    """The event is made, and the connection ends before the answer; or something else comes `instead` of it."""
 
     def fault(handler: BaseHTTPRequestHandler) -> bool:
         if handler.command == "POST":
             fake.happened(handler.asked)  # type: ignore[attr-defined]
-            return hang_up(handler)
+            return instead(handler)
         fake.faults["/api/v2/assets/events"].insert(0, fault)
         return False
 

@@ -37,12 +37,17 @@ def event(client: Client, asset: int, mark: tuple[str, str], since: datetime, bu
 
 
 def tell(client: Client, asset: int, extra: Mapping[str, Any], budget: Budget) -> int:
-    """Make an event. Not idempotent: sent once, and a lost answer leaves open whether it was made."""
+    """Make an event. Not idempotent: sent once, and a lost answer leaves open whether it was made.
+
+    Raises PlatformError; `not_found` where the asset is not active any more.
+    """
     path = "/api/v2/assets/events"
     try:
         status, answer = client.change("POST", path, {"asset_id": asset, "extra": dict(extra)}, budget=budget)
     except PlatformError as error:
         raise _not_allowed() if error.code == "forbidden" else error from None
+    if status == 404:
+        raise errors.not_found(f"{path} of asset {asset}")
     if not 200 <= status < 300:
         raise errors.refused(status, answer, f"an event of asset {asset}")
     return _number(answer, path)
