@@ -12,7 +12,7 @@ OTHER: dict[str, tuple[str, float]] = {
     "freshness.beats": ("console.freshness.tasks.write_beats", 10),
     "freshness.cutoffs": ("console.freshness.tasks.plan_cutoffs", 60),
     "storage": ("console.storage.tasks.poll", 30),
-    "freshness.budgets": ("console.freshness.tasks.reckon_budgets", 60),
+    "freshness.budgets": ("console.freshness.tasks.reckon_budgets", 20),
     "freshness.assets": ("console.freshness.tasks.tell_assets", 5),
     "operations.sweep": ("console.operations.tasks.sweep", 1),
     "history.keep": ("console.history.tasks.keep", 60),

@@ -142,7 +142,8 @@ def table(request: HttpRequest, response: HttpResponse, name: str) -> TableOut |
 @router.get("/tables/{name}/history", response=HistoryOut, summary="One table's lag over time")
 def history(request: HttpRequest, name: str, query: Query[HistoryQuery]) -> HistoryOut:
     now = timezone.now()
-    row = table_row(_known(name), look(now))
+    found = _known(name)
+    row = table_row(found, look(now))
     chart = lag_history(name, now, RANGES[query.range], query.points)
     lags = chart.line(lag_series(name)).y
     return HistoryOut(
@@ -154,7 +155,7 @@ def history(request: HttpRequest, name: str, query: Query[HistoryQuery]) -> Hist
         slo_s=row.slo_s,
         step_s=chart.step_s,
         events=[event_out(event) for event in TableEvent.objects.filter(table=name, at__gte=chart.start)[:200]],
-        budget=_budget(budget(name, row.slo_s, now)),
+        budget=_budget(budget(found, now)),
         points=[LagPoint(at=datetime.fromtimestamp(x, UTC), lag_s=lag) for x, lag in zip(chart.x, lags, strict=True)],
     )
 

@@ -1,19 +1,18 @@
-"""One table's error budget: minutes in which its proven lag was over the SLO, or unknown; and cutoffs met in time."""
+"""Error budgets: minutes in which a table's proven lag was over its SLO, or unknown; and cutoffs met in time."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import connection, transaction
 from django.db.models import Count, F, Q
 
-from console.freshness.judge import write
-from console.freshness.models import CutoffRow, TableSnapshot
+from console.freshness import minutes
+from console.freshness.minutes import Watched
+from console.freshness.models import Burning, CutoffRow, TableSnapshot
 from console.freshness.outlook import BURNS, Alarm, alarm, burn
-from console.freshness.pages import lag_series
-from console.history import series
 
 OBJECTIVE = 0.99
 """The share of minutes, and of cutoffs, that are to be good."""
@@ -21,17 +20,17 @@ LONGEST_S = max(long_s for long_s, *_ in BURNS)
 CUTOFFS_OVER = timedelta(days=30)
 WINDOWS = (3600.0, 6 * 3600.0, LONGEST_S)
 ALL_WINDOWS = sorted({length for long_s, short_s, *_ in BURNS for length in (long_s, short_s)})
-AT_ONCE = 200
-"""So many tables are reckoned in one round: three days of minutes each."""
+LENGTHS = [round(window_s / 60) for window_s in ALL_WINDOWS]
 STALE = timedelta(minutes=15)
 """Figures that are older say nothing."""
+KEPT = timedelta(seconds=LONGEST_S) + timedelta(hours=2)
 
 
 @dataclass(frozen=True)
 class Budget:
     """`burns`: how many times faster than allowed the budget was used, by the window's length in seconds.
 
-    None of them where nothing was recorded yet. `met` of `due` cutoffs were met by their deadline.
+    None of them where nothing was proven yet. `met` of `due` cutoffs were met by their deadline.
     """
 
     burns: tuple[tuple[float, float], ...]
@@ -44,70 +43,82 @@ class Budget:
         return self.met / self.due if self.due else None
 
 
-def bad_shares(
-    lags: Sequence[float | None], step_s: float, slo_s: float, windows: Sequence[float]
-) -> dict[float, float]:
-    """The share of bad steps in the newest of each window; `lags` oldest first, None: unknown, which is bad.
+def bad_shares(bad: Sequence[int], watched: Watched, known: int) -> dict[float, float]:
+    """The share of bad minutes in the newest of each of `ALL_WINDOWS`, by its seconds.
 
-    What lies before the first figure does not count: nobody was looking yet. Empty without any figure.
+    `bad`: those that a poll found bad, per window; a minute without any poll is bad too. What lies before the minute
+    `known`, in which the table's lag was first proven, does not count. Empty where nothing counts yet.
     """
-    first = next((index for index, lag in enumerate(lags) if lag is not None), None)
-    if first is None:
+    age = watched.last - known + 1
+    if age < 1:
         return {}
-    known = lags[first:]
     found = {}
-    for window_s in windows:
-        some = known[-max(1, round(window_s / step_s)) :]
-        found[window_s] = sum(1 for lag in some if lag is None or lag > slo_s) / len(some)
+    for window_s, length, number in zip(ALL_WINDOWS, LENGTHS, bad, strict=True):
+        counts = min(length, age)
+        found[window_s] = min(1.0, (number + watched.gone(counts)) / counts)
     return found
 
 
-def budget(table: str, slo_s: float, now: datetime) -> Budget:
-    """Two queries, three once something was recorded."""
-    bad = _bad({table: slo_s}, now)[table]
-    past = CutoffRow.objects.filter(table=table, deadline__lte=now, at__gt=now - CUTOFFS_OVER)
-    counts = past.aggregate(due=Count("pk"), met=Count("pk", filter=Q(met_at__lte=F("deadline"))))
+def budget(table: TableSnapshot, now: datetime) -> Budget:
+    """Three queries; one where nothing was proven yet."""
+    bad: dict[float, float] = {}
+    if table.followed and table.known_since is not None:
+        watched = minutes.look(now, LENGTHS[-1])
+        counts = minutes.counted(watched.last, LENGTHS, [table.name])
+        bad = bad_shares(counts.get(table.name, _NONE), watched, minutes.minute_of(table.known_since))
+    past = CutoffRow.objects.filter(table=table.name, deadline__lte=now, at__gt=now - CUTOFFS_OVER)
+    counted = past.aggregate(due=Count("pk"), met=Count("pk", filter=Q(met_at__lte=F("deadline"))))
     return Budget(
         burns=tuple((window_s, burn(bad[window_s], OBJECTIVE)) for window_s in WINDOWS) if bad else (),
         alarm=alarm(bad, OBJECTIVE) if bad else None,
-        met=counts["met"],
-        due=counts["due"],
+        met=counted["met"],
+        due=counted["due"],
     )
+
+
+_NONE = (0,) * len(LENGTHS)
+_NOTE = """
+INSERT INTO freshness_burning ("table", task, source, slo_s, alarm, hour, six_hours, three_days, reckoned_at)
+SELECT *, %s FROM unnest(%s::text[], %s::text[], %s::text[], %s::float8[], %s::text[], %s::float8[], %s::float8[],
+    %s::float8[]) AS new("table", task, source, slo_s, alarm, hour, six_hours, three_days)
+ORDER BY "table" ON CONFLICT ("table") DO UPDATE SET task = excluded.task, source = excluded.source,
+    slo_s = excluded.slo_s, alarm = excluded.alarm, hour = excluded.hour, six_hours = excluded.six_hours,
+    three_days = excluded.three_days, reckoned_at = excluded.reckoned_at"""
 
 
 def reckon(now: datetime) -> int:
-    """Note the burn of every table that may raise an alarm or has one; how many were looked at. Three queries.
+    """Note which tables raise an alarm, with their figures; how many. Five statements, however many tables.
 
-    No alarm without a bad minute in the last six hours, the longest of the short windows: the others are left alone.
-    Where there are many, those whose figures are oldest come first; the rest are the next rounds'.
+    The rows of the tables themselves are left alone: polls write them all the time.
     """
-    recent = Q(bad_at__gte=now - timedelta(seconds=max(short_s for _, short_s, *_ in BURNS)))
-    rows = list(
-        TableSnapshot.objects.filter(recent | ~Q(alarm=""), followed=True)
-        .order_by(F("burned_at").asc(nulls_first=True), "name")
-        .only("name", "slo_s")[:AT_ONCE]
-    )
-    found = _bad({row.name: row.slo_s for row in rows}, now)
-    for row in rows:
-        bad = found[row.name]
-        raised = alarm(bad, OBJECTIVE) if bad else None
-        row.alarm, row.burned_at = (raised.value if raised else ""), now
-        row.burns = json.dumps({str(window_s): burn(bad[window_s], OBJECTIVE) for window_s in WINDOWS} if bad else {})
-    write(rows, ("alarm", "burned_at", "burns"), ())
-    return len(rows)
+    watched = minutes.look(now, LENGTHS[-1])
+    counts = minutes.counted(watched.last, LENGTHS)
+    tables = TableSnapshot.objects.filter(followed=True, known_since__isnull=False).order_by()
+    found: list[tuple[object, ...]] = []
+    shares: dict[tuple[object, ...], tuple[Alarm | None, tuple[float, ...]]] = {}
+    for name, task, source, slo_s, known_since in tables.values_list("name", "task", "source", "slo_s", "known_since"):
+        assert known_since is not None  # by the filter
+        bad, known = counts.get(name, _NONE), minutes.minute_of(known_since)
+        # Most tables are alike: well, or late since the same minute.
+        alike = (max(known, watched.last - LENGTHS[-1]), *bad)
+        if alike not in shares:
+            shares[alike] = _judged(bad_shares(bad, watched, known))
+        raised, burns = shares[alike]
+        if raised is not None:
+            found.append((name, task, source, slo_s, raised.value, *burns))
+    with transaction.atomic(), connection.cursor() as cursor:
+        if found:
+            cursor.execute(_NOTE, [now, *map(list, zip(*found, strict=True))])
+        Burning.objects.filter(reckoned_at__lt=now).delete()
+    return len(found)
 
 
-def figures(row: TableSnapshot) -> dict[float, float]:
+def _judged(bad: dict[float, float]) -> tuple[Alarm | None, tuple[float, ...]]:
+    if not bad:
+        return None, ()
+    return alarm(bad, OBJECTIVE), tuple(burn(bad[window_s], OBJECTIVE) for window_s in WINDOWS)
+
+
+def figures(row: Burning) -> dict[float, float]:
     """How many times faster than allowed its budget was used, by the window's length in seconds, as reckoned last."""
-    return {float(window_s): float(times) for window_s, times in json.loads(row.burns or "{}").items()}
-
-
-def _bad(slos_s: Mapping[str, float], now: datetime) -> dict[str, dict[float, float]]:
-    """Each table's shares of bad minutes by the window. One query."""
-    if not slos_s:
-        return {}
-    start = now - timedelta(seconds=LONGEST_S)
-    names = {table: lag_series(table) for table in slos_s}
-    chart = series.fetch(list(names.values()), start, now, round(LONGEST_S / 60) + 1, now=now, marks=False)
-    lines = {line.name: line.y for line in chart.lines}
-    return {table: bad_shares(lines[names[table]], chart.step_s, slo_s, ALL_WINDOWS) for table, slo_s in slos_s.items()}
+    return dict(zip(WINDOWS, (row.hour, row.six_hours, row.three_days), strict=True))

@@ -157,7 +157,7 @@ def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) ->
         cells=cutoffs.cells(waits, row.nine, now),
         events=tuple(_event(event) for event in TableEvent.objects.filter(table=table.name)[:EVENTS]),
         beats=tuple(Heartbeat.objects.filter(task__in=table.tasks)),
-        budget=budget(table.name, table.slo_s, now),
+        budget=budget(table, now),
         limit=_limit(table) if row.nine and row.nine != "FRESH" else "",
         told=told(table.name, waits, now),
     )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from console.freshness.cutoffs import LOOK_AHEAD
 from console.freshness.findings_promises import of_burns, of_news, untold
-from console.freshness.models import CutoffRow, TableSnapshot
+from console.freshness.models import Burning, CutoffRow, TableSnapshot
 from console.freshness.outlook import RUNWAY_S, Nine, eta
 from console.freshness.pages import lag_series
 from console.freshness.rows import URL, TableRow, look, table_row
@@ -39,13 +39,12 @@ def findings(now: datetime) -> Report:
     if view.blind:
         return Report((), frozenset({"freshness."}))
     rows = [table_row(row, view) for row in TableSnapshot.objects.exclude(status=Status.HEALTHY)]
-    burning = TableSnapshot.objects.filter(followed=True).exclude(alarm="")
     return joined(
         [
             of_tables(rows),
             of_writers(rows),
             of_cutoffs(*_cutoffs(now), now),
-            of_burns(burning, now),
+            of_burns(Burning.objects.all(), now),
             of_news(untold(now)),
         ]
     )

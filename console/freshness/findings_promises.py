@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from console.freshness.budget import OBJECTIVE, STALE, figures
-from console.freshness.models import AssetNews, TableSnapshot
+from console.freshness.models import AssetNews, Burning
 from console.freshness.outlook import Alarm
 from console.freshness.pages import lag_series
 from console.freshness.rows import URL
@@ -20,15 +20,15 @@ UNTOLD = timedelta(minutes=10)
 _SEVERITY = {Alarm.PAGE: Severity.CRITICAL, Alarm.TICKET: Severity.WARNING}
 
 
-def of_burns(rows: Iterable[TableSnapshot], now: datetime) -> Report:
+def of_burns(rows: Iterable[Burning], now: datetime) -> Report:
     """Tables whose error budget is used too fast, by the figures of the newest reckoning; a finding per task.
 
-    `rows` have an alarm. What was reckoned long ago says nothing: then nothing can be said of its task.
+    What was reckoned long ago says nothing: then nothing can be said of its task.
     """
-    by_task: dict[str, list[TableSnapshot]] = {}
+    by_task: dict[str, list[Burning]] = {}
     unknown: set[str] = set()
     for row in rows:
-        if row.burned_at is None or now - row.burned_at > STALE:
+        if now - row.reckoned_at > STALE:
             unknown.add(row.task)
         else:
             by_task.setdefault(row.task, []).append(row)
@@ -36,8 +36,8 @@ def of_burns(rows: Iterable[TableSnapshot], now: datetime) -> Report:
     return Report(found, frozenset(f"freshness.burn:{task}" for task in unknown - set(by_task)))
 
 
-def _burning(task: str, rows: list[TableSnapshot]) -> Finding:
-    rows = sorted(rows, key=lambda row: (row.alarm != Alarm.PAGE, -max(figures(row).values(), default=0.0), row.name))
+def _burning(task: str, rows: list[Burning]) -> Finding:
+    rows = sorted(rows, key=lambda row: (row.alarm != Alarm.PAGE, -max(figures(row).values()), row.table))
     first = rows[0]
     fast = first.alarm == Alarm.PAGE
     tables = count(len(rows), "table")
@@ -47,29 +47,29 @@ def _burning(task: str, rows: list[TableSnapshot]) -> Finding:
         detector="budget-burning",
         severity=_SEVERITY[Alarm(first.alarm)],
         title=f"{task}: the error budget of {tables} is used {how}",
-        sentence=f"{first.name} used its budget {_said(first)}; 1× is what {OBJECTIVE:.0%} of good minutes allows.",
+        sentence=f"{first.table} used its budget {_said(first)}; 1× is what {OBJECTIVE:.0%} of good minutes allows.",
         target=f"freshness/{task}",
-        url=f"{URL}{first.name}/",
+        url=f"{URL}{first.table}/",
         facts=tuple(
             Fact(
-                row.name,
+                row.table,
                 f"{_said(row)}, SLO {duration(row.slo_s)}",
                 "failing" if row.alarm == Alarm.PAGE else "degraded",
             )
             for row in rows[:SHOWN]
         ),
-        impact=tuple(row.name for row in rows[:NAMED]),
-        series=tuple(lag_series(row.name) for row in rows[:3]),
+        impact=tuple(row.table for row in rows[:NAMED]),
+        series=tuple(lag_series(row.table) for row in rows[:3]),
         recommended=Recommended(
-            f"Look at what made {first.name} late, and whether {duration(first.slo_s)} is the right promise.",
-            f"{URL}{first.name}/",
+            f"Look at what made {first.table} late, and whether {duration(first.slo_s)} is the right promise.",
+            f"{URL}{first.table}/",
             "Look at the table",
         ),
         causes=(f"freshness.task:{task}", f"freshness.writer:{first.source}", "console.blind:warehouse"),
     )
 
 
-def _said(row: TableSnapshot) -> str:
+def _said(row: Burning) -> str:
     return ", ".join(f"{times:.1f}× in {duration(window_s)}" for window_s, times in figures(row).items())
 
 

@@ -32,6 +32,8 @@ SEVERITY = {Status.HEALTHY: 0, Status.UNKNOWN: 1, Status.DEGRADED: 2, Status.FAI
 _LOCK = 0x66726573  # "fres": any constant of this app's own
 VERDICT = ["status", "word", "reason", "since", "lag_s", "pressure", "severity"]
 _LEVEL = ["behind", "caught_up_at"]
+ALIKE = 4
+"""What has at most a quarter as many different values as there are rows is sent once per value."""
 
 
 def one_at_a_time() -> None:
@@ -145,19 +147,44 @@ def write(rows: Sequence[TableSnapshot], own: Sequence[str], shared: Sequence[st
     """Save a poll's own fields and the verdict of the changed rows, in one statement.
 
     Django's bulk update would build an expression per row and field: with thousands of tables that takes longer than
-    the poll may.
+    the poll may. Tables of a task are mostly alike, so what they share is sent once, with each row's place in it.
     """
     if not rows:
         return
     known: dict[str, models.Field[Any, Any]] = {field.name: field for field in TableSnapshot._meta.concrete_fields}
-    fields = [known[name] for name in ("name", *own, *shared)]
-    names = [connection.ops.quote_name(str(field.column)) for field in fields]
-    arrays = ", ".join(f"%s::{field.db_type(connection)}[]" for field in fields)
-    settings = ", ".join(f"{name} = new.{name}" for name in names[1:])
+    fields = [known[name] for name in (*own, *shared)]
+    columns = {field: [getattr(row, field.attname) for row in rows] for field in fields}
+    alike = [field for field in fields if len(set(columns[field])) <= len(rows) // ALIKE]
+    single = [known["name"], *(field for field in fields if field not in alike)]
+    columns[known["name"]] = [row.name for row in rows]
+    places: dict[tuple[Any, ...], int] = {}
+    values: list[list[Any]] = [columns[field] for field in single]
+    source = f"unnest({_arrays(single)}"
+    if alike:
+        kinds = zip(*(columns[field] for field in alike), strict=True)
+        values.append([places.setdefault(kind, len(places) + 1) for kind in kinds])
+        values += [list(column) for column in zip(*places, strict=True)]
+        source += (
+            f", %s::int[]) AS new({_names(single)}, place)"
+            f" JOIN unnest({_arrays(alike)}) WITH ORDINALITY AS kind({_names(alike)}, place) USING (place)"
+        )
+    else:
+        source += f") AS new({_names(single)})"
+    settings = ", ".join(
+        f"{_names([field])} = {'kind' if field in alike else 'new'}.{_names([field])}" for field in fields
+    )
     with connection.cursor() as cursor:
         cursor.execute(
             # The model's own names; every value is a parameter.
-            f"UPDATE {TableSnapshot._meta.db_table} AS old SET {settings} "  # noqa: S608
-            f"FROM unnest({arrays}) AS new({', '.join(names)}) WHERE old.{names[0]} = new.{names[0]}",
-            [[getattr(row, field.attname) for row in rows] for field in fields],
+            f"UPDATE {TableSnapshot._meta.db_table} AS old SET {settings} FROM {source}"  # noqa: S608
+            f" WHERE old.{_names(single[:1])} = new.{_names(single[:1])}",
+            values,
         )
+
+
+def _names(fields: Iterable[models.Field[Any, Any]]) -> str:
+    return ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
+
+
+def _arrays(fields: Iterable[models.Field[Any, Any]]) -> str:
+    return ", ".join(f"%s::{field.db_type(connection)}[]" for field in fields)

@@ -165,9 +165,7 @@ class TableSnapshot(models.Model):
     proof_seq = models.BigIntegerField(null=True)
     speed = models.FloatField(null=True)  # seconds of watermark per second
     bad_at = models.DateTimeField(null=True)  # when its lag was last over the SLO, or unknown: budget
-    burns = models.TextField(default="", blank=True)  # JSON: budget.figures
-    alarm = models.CharField(max_length=10, default="", blank=True)  # outlook.Alarm
-    burned_at = models.DateTimeField(null=True)  # when both were reckoned
+    known_since = models.DateTimeField(null=True)  # when its lag was first proven: its error budget begins
     proved_at = models.DateTimeField(null=True)  # of the poll that all of this is from
     generation = models.BigIntegerField(default=0)  # of the last change
     legs = models.TextField(default="", blank=True)  # the rule's memory: JSON
@@ -295,6 +293,56 @@ class AssetNews(models.Model):
 
     def __str__(self) -> str:
         return f"{self.asset} {self.cutoff:%Y-%m-%d %H:%M}"
+
+
+class WatchedHour(models.Model):
+    """The minutes of an hour in which the tables were judged (`minutes`)."""
+
+    hour = models.BigIntegerField(primary_key=True)  # since 1970
+    bits = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["hour"]
+
+    def __str__(self) -> str:
+        return str(self.hour)
+
+
+class BadHour(models.Model):
+    """The minutes of an hour in which a table was late or unknown; no row where there were none."""
+
+    pk = models.CompositePrimaryKey("hour", "table")
+    hour = models.BigIntegerField()  # since 1970
+    table = models.CharField(max_length=400)
+    bits = models.BigIntegerField()
+
+    class Meta:
+        ordering = ["hour", "table"]
+
+    def __str__(self) -> str:
+        return f"{self.table} {self.hour}"
+
+
+class Burning(models.Model):
+    """A table whose error budget is used too fast, by the newest reckoning (`budget`); no row for any other table."""
+
+    table = models.CharField(max_length=400, primary_key=True)
+    task = models.CharField(max_length=200)
+    source = models.CharField(max_length=200)
+    slo_s = models.FloatField()
+    alarm = models.CharField(max_length=10)  # outlook.Alarm
+    hour = models.FloatField()  # how many times faster than allowed, in the last hour
+    six_hours = models.FloatField()
+    three_days = models.FloatField()
+    reckoned_at = models.DateTimeField()
+
+    objects: ClassVar[models.Manager[Burning]] = models.Manager()
+
+    class Meta:
+        ordering = ["table"]
+
+    def __str__(self) -> str:
+        return f"{self.table}: {self.alarm}"
 
 
 class Proof(models.Model):

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from console.freshness import minutes
 from console.freshness.judge import judge, level, one_at_a_time, write
 from console.freshness.models import Found, OriginSnapshot, TableSnapshot, TaskSnapshot
 from console.history import series
@@ -63,6 +64,7 @@ def sync(declared: Declaration) -> None:
     with transaction.atomic():
         one_at_a_time()
         TableSnapshot.objects.filter(name__in=gone).delete()
+        minutes.forget_tables(gone)
         TableSnapshot.objects.bulk_create(
             [TableSnapshot(name=name, **dict(zip(_DECLARED, wanted[name], strict=True))) for name in sorted(changed)],
             update_conflicts=True,

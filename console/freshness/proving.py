@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db import connection
 
-from console.freshness import cutoffs, store
+from console.freshness import cutoffs, minutes, store
 from console.freshness.follow import (
     Judged,
     TableSight,
@@ -21,6 +21,7 @@ from console.freshness.follow import (
     pace,
 )
 from console.freshness.judge import SEVERITY, VERDICT, write
+from console.freshness.minutes import minute_of
 from console.freshness.models import Heartbeat, TableEvent, TableSnapshot, next_generation
 from console.freshness.outlook import STATUS, Cutoff, Holder, Nine
 from console.freshness.poll import TaskResult, read_replication
@@ -48,6 +49,7 @@ _PROVEN = [
     "speed",
     "proved_at",
     "bad_at",
+    "known_since",
     "generation",
     "legs",
 ]
@@ -214,10 +216,13 @@ def _judge(
     changed: list[TableSnapshot] = []
     events: list[TableEvent] = []
     revoked: list[tuple[TableSnapshot, str]] = []
+    late: list[str] = []
     number = next_generation()
     for row in rows:
         tasks = row.tasks
         if not all(task in beating and task in paces for task in tasks):
+            if row.known_since is not None:
+                late.append(row.name)
             if row.followed:
                 row.followed, row.nine, row.steady, row.generation = False, "", False, number
                 changed.append(row)
@@ -231,8 +236,10 @@ def _judge(
             cutoffs=[Cutoff(cutoff.at, cutoff.deadline) for cutoff in wanted.get(row.name, ())],
         )
         verdict = judge(table, paces, now, warehouse_age_s, ARRIVALS.interval_s)
-        nine, era = row.nine, row.era
+        nine, era, bad_at = row.nine, row.era, row.bad_at
         _take(row, verdict, number, now)
+        if row.bad_at == now and row.known_since and (bad_at is None or minute_of(bad_at) < minute_of(now)):
+            late.append(row.name)
         changed.append(row)
         if row.nine != nine:
             text = f"{nine or 'not followed'} → {row.nine}. {row.reason}"
@@ -240,6 +247,7 @@ def _judge(
         if era and row.era != era:
             revoked.append((row, era))
     write(changed, _PROVEN, VERDICT)
+    minutes.note(late, now)
     events += _revoke(revoked, number, now)
     events += cutoffs.settle(wanted, rows, number, now)
     TableEvent.objects.bulk_create(events)
@@ -276,6 +284,8 @@ def _take(row: TableSnapshot, verdict: Judged, number: int, now: datetime) -> No
     row.lag_s = None if nine == Nine.UNKNOWN else verdict.row_lag_s
     if row.lag_s is None or row.lag_s > row.slo_s:
         row.bad_at = now
+    if row.lag_s is not None and row.known_since is None:
+        row.known_since = now
     row.pressure = None if row.lag_s is None else row.lag_s / row.slo_s
     row.commit_at, row.row_at = verdict.commit.at, verdict.row.at
     row.steady, row.held = verdict.row.steady, verdict.row.held

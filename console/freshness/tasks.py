@@ -7,7 +7,7 @@ from datetime import datetime
 from celery import shared_task
 from django.utils import timezone
 
-from console.freshness import beating, budget, cutoffs, proving, telling
+from console.freshness import beating, budget, cutoffs, minutes, proving, telling
 from console.freshness.models import TaskSnapshot
 from console.freshness.poll import (
     at_origin,
@@ -61,7 +61,9 @@ def plan_cutoffs() -> None:
 
 @shared_task
 def reckon_budgets() -> None:
-    budget.reckon(timezone.now())
+    now = timezone.now()
+    budget.reckon(now)
+    minutes.forget(now - budget.KEPT)
 
 
 @shared_task

@@ -167,5 +167,5 @@ def test_pages_take_the_same_queries_however_many_tables(
         freshness_summary(now)
     table = find("shop.public.t00007")
     assert table is not None
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(7):
         table_page(now, table, {})

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from console.accounts.roles import Role
 from console.fleets.models import GroupSnapshot, QueueSnapshot, Watch, Worker
-from console.freshness.models import AssetNews, CutoffRow, TableSnapshot
+from console.freshness.models import AssetNews, Burning, CutoffRow, TableSnapshot
 from console.incidents.detectors import DETECTORS
 from console.incidents.findings import Finding, Severity
 from console.incidents.models import Incident
@@ -366,8 +366,16 @@ def test_a_failure_that_is_still_young_is_no_blindness(now: datetime) -> None:
 def test_a_promise_that_wears_thin(now: datetime) -> None:
     whole(now)
     table = TableSnapshot.objects.order_by("name")[0]
-    TableSnapshot.objects.filter(pk=table.pk).update(
-        followed=True, alarm="page", burned_at=now, burns='{"3600.0": 20.0, "21600.0": 7.5, "259200.0": 0.8}'
+    Burning.objects.create(
+        table=table.name,
+        task=table.task,
+        source=table.source,
+        slo_s=table.slo_s,
+        alarm="page",
+        hour=20.0,
+        six_hours=7.5,
+        three_days=0.8,
+        reckoned_at=now,
     )
     at = now - timedelta(hours=1)
     AssetNews.objects.create(asset="shop-day", cutoff=at, tables="[]", created_at=at, next_at=at)
@@ -376,5 +384,5 @@ def test_a_promise_that_wears_thin(now: datetime) -> None:
     assert (burn.detector, burn.severity) == ("budget-burning", Severity.CRITICAL)
     assert "20.0× in 1\xa0h" in burn.sentence
     assert told["freshness.asset:shop-day"].detector == "asset-event-late"
-    TableSnapshot.objects.filter(pk=table.pk).update(alarm="ticket")
+    Burning.objects.update(alarm="ticket")
     assert found(now)[f"freshness.burn:{table.task}"].severity == Severity.WARNING
