@@ -24,7 +24,7 @@ LONGEST = (
     "fleets/test_watchers_take_over", "freshness/test_truth", "incidents/test_killed", "incidents/test_killed_workers",
     "incidents/test_storms", "live/test_in_browser", "live/test_stream", "platform/test_broker",
     "agent/test_lease_store_away", "docker/test_machines", "provider/test_board",
-    "platform/test_heartbeats_mysql",
+    "platform/test_heartbeats_mysql", "freshness/test_truth_mysql", "platform/test_mysql_tls",
 )  # fmt: skip
 """Ten seconds to forty: handed out first, so that no worker waits for the other's last one at the end."""
 

@@ -11,7 +11,7 @@ _COLUMNS = {
     # Types that Redshift has as well. A column of PostgreSQL can't be called xmin: it has one of its own.
     "postgresql": "source_id varchar(200) PRIMARY KEY, epoch integer NOT NULL, seq bigint NOT NULL, "
     "beat_at timestamptz NOT NULL, row_safe_before timestamptz, prepared_count integer, own_xid bigint, "
-    "snapshot_xmin bigint, timeline varchar(20) NOT NULL DEFAULT ''",
+    "snapshot_xmin bigint, timeline varchar(40) NOT NULL DEFAULT ''",  # MySQL's holds a server's UUID
     "mysql": "source_id varchar(200) PRIMARY KEY, epoch int NOT NULL, seq bigint NOT NULL, "
     "beat_at datetime(6) NOT NULL, row_safe_before datetime(6), prepared_count int, own_xid bigint, "
     "snapshot_xmin bigint, timeline varchar(40) NOT NULL DEFAULT ''",

@@ -13,45 +13,28 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
 import pytest
 from django.utils import timezone
 
-from console.freshness import beating, proving
-from console.freshness.answers import Verdict
-from console.freshness.asking import Question, ask
-from console.freshness.models import TableSnapshot
-from console.freshness.poll import save_replication, sync
-from console.freshness.watermark import Basis
 from console.platform.database import Database
 from console.platform.declared import TableDeclared, TaskDeclared
 from console.platform.dms import _table
 from console.platform.heartbeats import Arrivals, Pulse
-from console.platform.models import remember_success
 from console.platform.readings import ReplicationTaskReading, TableStatistics
-from console.platform.sources import REPLICATION
 from console.sandbox.home import write_private
 from tests.freshness import made
+from tests.freshness.truth import Console, hold, until_complete, watch
 from tests.sandbox.pair import Pair, running
 
 LASTS_S = float(os.environ.get("TRUTH_S", "25"))
 TASK = TaskDeclared("shop-cdc", "shop", "shop-cdc")
 STAMPED = TableDeclared("shop.public.stamped", TASK.name, "public.stamped", "stamped_at", 300, (), 0.1)
-BEAT_S = 0.4
 
 pytestmark = [pytest.mark.django_db, pytest.mark.timeout(LASTS_S * 2 + 240)]
-
-
-@dataclass
-class Claim:
-    """The console called the table complete to a cutoff while the warehouse held these rows."""
-
-    basis: Basis
-    cutoff: datetime
-    held: frozenset[int]
 
 
 @dataclass
@@ -156,30 +139,12 @@ class Dms:
         return tuple(rows)
 
 
-class Console:
-    """The console's part, with its own adapters; beats and polls as often as it is told."""
-
-    def __init__(self, pair: Pair) -> None:
-        site = pair.site
-        source = Database("the source shop", site.database_url("shop", "shop"), "SOURCE_URL")
-        self.pulse = Pulse(source, ahead_s=0.05)
-        warehouse = site.database_url("loader", "warehouse", warehouse=True)
-        self.arrivals = Arrivals(Database("the warehouse", warehouse, "WAREHOUSE_URL"))
-        self.dms = Dms(pair)
-        self.declared = replace(made.declared([STAMPED]), tasks=(TASK,))
-        sync(self.declared)
-
-    def beat(self) -> None:
-        now = timezone.now()
-        beating.save(beating.write(beating.orders([TASK]), lambda name: self.pulse), now)
-
-    def poll(self) -> None:
-        now = timezone.now()
-        found = proving.look(self.dms, lambda: self.arrivals, self.declared, {}, now)
-        assert found.error is None, found.error
-        rows = save_replication(found.results, now)
-        proving.save(found, rows, now)
-        remember_success(REPLICATION.name, now, 0.1)
+def console(pair: Pair) -> Console:
+    site = pair.site
+    source = Database("the source shop", site.database_url("shop", "shop"), "SOURCE_URL")
+    warehouse = site.database_url("loader", "warehouse", warehouse=True)
+    arrivals = Arrivals(Database("the warehouse", warehouse, "WAREHOUSE_URL"))
+    return Console(TASK, STAMPED, Pulse(source, ahead_s=0.05), arrivals, Dms(pair))
 
 
 @contextmanager
@@ -219,56 +184,34 @@ def kill_the_apply_worker(pair: Pair) -> None:
     pair.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_subscription WHERE pid IS NOT NULL", warehouse=True)
 
 
-def naive(console: Console, held: dict[int, datetime]) -> list[datetime]:
-    """What naive rules would call complete: the newest beat in the warehouse, the newest stamp there."""
-    found = console.arrivals.arrivals([(TASK.source, TASK.name, TASK.beats_arrive, "public", ())])
-    return [*(beat.beat_at for beat in found.beats[:1]), *([max(held.values())] if held else [])]
-
-
 def test_nothing_that_was_called_complete_lacked_a_row_then_or_later(pair: Pair) -> None:
-    console, writers, pick = Console(pair), Writers(pair), random.Random(7)
+    asks, writers, pick = console(pair), Writers(pair), random.Random(7)
     reader = psycopg2.connect(pair.site.database_url("loader", "warehouse", warehouse=True))
     reader.autocommit = True
-    claims: list[Claim] = []
-    controls: list[Claim] = []
     threads = writers.start()
+    toggle_s, paused = time.monotonic() + 8, False
 
     def held() -> dict[int, datetime]:
         with reader.cursor() as cursor:
             cursor.execute("SELECT id, stamped_at FROM stamped")
             return dict(cursor.fetchall())
 
-    def step() -> None:
-        console.beat()
-        time.sleep(pick.uniform(0, BEAT_S))
-        console.poll()
-        row = TableSnapshot.objects.get(name=STAMPED.name)
-        for basis, at in ((Basis.ROW, row.row_at), (Basis.COMMIT, row.commit_at)):
-            recent = timezone.now() - timedelta(seconds=pick.uniform(0, 8))
-            for cutoff in (at, recent):
-                if cutoff is None:
-                    continue
-                there = held()  # before the question: it may not be what arrives meanwhile that makes it true
-                _, (told,) = ask([Question("q", STAMPED.name, cutoff)], basis, timezone.now())
-                if told.answer.verdict == Verdict.COMPLETE:
-                    claims.append(Claim(basis, cutoff, frozenset(there)))
-        there = held()
-        controls.extend(Claim(Basis.ROW, cutoff, frozenset(there)) for cutoff in naive(console, there))
+    def disturb() -> None:
+        nonlocal toggle_s, paused
+        if time.monotonic() > toggle_s:
+            paused = not paused
+            pause(pair, paused)
+            toggle_s = time.monotonic() + pick.uniform(1, 4)
+        if pick.random() < 0.03:
+            kill_the_apply_worker(pair)
 
     try:
         with replicating(pair):
-            ends_s, toggle_s, paused = time.monotonic() + LASTS_S, time.monotonic() + 8, False
-            while time.monotonic() < ends_s:
-                step()
-                if time.monotonic() > toggle_s:
-                    paused = not paused
-                    pause(pair, paused)
-                    toggle_s = time.monotonic() + pick.uniform(1, 4)
-                if pick.random() < 0.03:
-                    kill_the_apply_worker(pair)
+            ends_s = time.monotonic() + LASTS_S
+            claims, controls = watch(asks, held, pick, ends_s, disturb)
             pause(pair, False)
             writers.calm.set()
-            took_s = _until_complete(console, ends_s + 40)
+            took_s = until_complete(asks, ends_s + 40)
             writers.stop.set()
             for thread in threads:
                 thread.join()
@@ -277,40 +220,4 @@ def test_nothing_that_was_called_complete_lacked_a_row_then_or_later(pair: Pair)
         reader.close()
     assert not writers.errors
     rows = {row[0]: row[1] for row in pair.sql("SELECT id, stamped_at FROM stamped")}
-    lacking = [_lacks(claim, rows, writers.committed_at) for claim in claims]
-    wrong = [(claim.basis, claim.cutoff, lacks) for claim, lacks in zip(claims, lacking, strict=True) if lacks]
-    false = sum(1 for control in controls if _lacks(control, rows, writers.committed_at))
-    print(
-        f"\n{len(rows)} rows, {len(claims)} claims of completeness, {len(wrong)} false; "
-        f"naive rules: {false} of {len(controls)} false; complete {took_s:.2f} s after a cutoff when all is well"
-    )
-    assert not wrong
-    assert {claim.basis for claim in claims} == set(Basis)
-    assert len(claims) > LASTS_S / 2
-    assert false > 0, "the naive rules were not found out: this world is too kind to show anything"
-
-
-def _until_complete(console: Console, deadline_s: float) -> float:
-    """With nothing in the way: how long after a cutoff it is proven, with beats and polls every `BEAT_S`."""
-    for _ in range(12):  # what was held back is over, the pause is caught up with
-        console.beat()
-        time.sleep(BEAT_S)
-        console.poll()
-    cutoff = timezone.now()
-    while time.monotonic() < deadline_s:
-        console.beat()
-        time.sleep(BEAT_S)
-        console.poll()
-        _, (told,) = ask([Question("q", STAMPED.name, cutoff)], Basis.ROW, timezone.now())
-        if told.answer.verdict == Verdict.COMPLETE:
-            return (timezone.now() - cutoff).total_seconds()
-    raise AssertionError("it was never called complete, though nothing was in the way")
-
-
-def _lacks(claim: Claim, rows: dict[int, datetime], committed_at: dict[int, datetime]) -> list[int]:
-    """Rows that the claim covers and that the warehouse did not hold."""
-    if claim.basis == Basis.ROW:
-        covered = [number for number, stamped_at in rows.items() if stamped_at < claim.cutoff]
-    else:
-        covered = [number for number, at in committed_at.items() if at < claim.cutoff]
-    return [number for number in covered if number not in claim.held]
+    hold(claims, controls, rows, writers.committed_at, LASTS_S, took_s)
