@@ -108,28 +108,27 @@ def facts_of(
         task=tasks.get(row.task) or TaskFacts(row.task, None),
         state=row.state,
         origin=_origin(row, origin, now, origins_reason),
-        arrived=_side(row.arrived_found, row.arrived_newest_at, warehouse_at),
+        arrived=_side(row.arrived_found, row.arrived_newest_at, warehouse_at, row.source),
         caught_up_at=row.caught_up_at,
         clock_ahead_s=origin.clock_ahead_s if origin else 0.0,
     )
 
 
 def _origin(row: TableSnapshot, origin: OriginSnapshot | None, now: datetime, reason: str) -> Side:
-    if origin is not None and origin.unsupported:
-        return Side(blind=origin.error, unsupported=True)
     if origin is None or stale(origin.as_of, now, ORIGINS.limit_s):
         return Side(blind=(origin.error if origin else "") or reason or "it has not been read yet")
-    return _side(row.origin_found, row.origin_newest_at, origin.as_of)
+    return _side(row.origin_found, row.origin_newest_at, origin.as_of, row.source)
 
 
-def _side(found: str, newest_at: datetime | None, read_at: datetime | None) -> Side:
+def _side(found: str, newest_at: datetime | None, read_at: datetime | None, source: str) -> Side:
     match found:
         case Found.SEEN:
             return Side(seen_at=read_at, newest_at=newest_at)
         case Found.MISSING:
             return Side(seen_at=read_at, missing=True)
         case Found.UNREADABLE:
-            return Side(blind="the console's user may not read it, or its column is no time")
+            grant = f"manage.py freshness install {source} names the GRANT"
+            return Side(blind=f"the console's user may not read it ({grant}), or its column is no time")
         case _:
             return Side(blind="it has not been read yet")
 

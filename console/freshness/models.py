@@ -69,7 +69,6 @@ class OriginSnapshot(models.Model):
     failing_since = models.DateTimeField(null=True)
     error = models.TextField(default="", blank=True)
     remedy = models.TextField(default="", blank=True)
-    unsupported = models.BooleanField(default=False)  # the console can't read a database of this engine
 
     objects: ClassVar[models.Manager[OriginSnapshot]] = models.Manager()
 

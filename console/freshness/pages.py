@@ -244,9 +244,6 @@ def task_row(task: TaskSnapshot, view: View, tables: int, late: int | None) -> T
 
 def origin_row(origin: OriginSnapshot, view: View) -> OriginRow:
     seen = not stale(origin.as_of, view.now, ORIGINS.limit_s)
-    if origin.unsupported:
-        note = words.sentence(f"{origin.error.rstrip('.')}. {origin.remedy}")
-        return OriginRow(origin.name, Status.UNKNOWN, "not read", None, ORIGINS.limit_s, note)
     note = words.sentence(f"{origin.error.rstrip('.')}. {origin.remedy}".strip(". ")) if origin.error else ""
     if not seen:
         sight = view.sights[ORIGINS.name]

@@ -219,13 +219,12 @@ def _take_evidence(rows: Sequence[TableSnapshot], reading: WarehouseReading, sid
 
 @dataclass(frozen=True)
 class OriginResult:
-    """One source database: its reading, or why there is none. `unsupported`: the console can't read this engine."""
+    """One source database: its reading, or why there is none."""
 
     name: str
     reading: WarehouseReading | None
     error: str = ""
     remedy: str = ""
-    unsupported: bool = False
 
 
 def read_origins(
@@ -233,7 +232,7 @@ def read_origins(
 ) -> tuple[OriginResult, ...]:
     """Every source database at the same time, so that one that hangs delays no other; each one's failure is its own.
 
-    Raises the first PlatformError when not one of those that could be read is.
+    Raises the first PlatformError when not one of them can be read.
     """
     if not tables:
         return ()
@@ -243,8 +242,6 @@ def read_origins(
         try:
             return OriginResult(name, connect(name).evidence(tables[name]))
         except PlatformError as error:
-            if error.code == "unsupported":
-                return OriginResult(name, None, error.message, error.remedy, unsupported=True)
             log.warning("source %s: %s (%s)", name, error.message, error.code)
             failures.append(error)
             return OriginResult(name, None, error.message, error.remedy)
@@ -265,7 +262,6 @@ def save_origins(results: Sequence[OriginResult], as_of: datetime) -> None:
     for result in results:
         origin = before.get(result.name) or OriginSnapshot(name=result.name)
         origins.append(origin)
-        origin.unsupported = result.unsupported
         if result.reading is None:
             origin.failing_since = origin.failing_since or as_of
             origin.error, origin.remedy = result.error, result.remedy
@@ -281,7 +277,7 @@ def save_origins(results: Sequence[OriginResult], as_of: datetime) -> None:
         origins,
         update_conflicts=True,
         unique_fields=["name"],
-        update_fields=["as_of", "server_at", "failing_since", "error", "remedy", "unsupported"],
+        update_fields=["as_of", "server_at", "failing_since", "error", "remedy"],
     )
     OriginSnapshot.objects.exclude(name__in=[result.name for result in results]).delete()
     changed |= {row.name: row for row in judge(rows, as_of, {ORIGINS.name})}

@@ -67,7 +67,6 @@ class Side:
 
     seen_at: datetime | None = None  # when that table was read (the console's clock); None: never, or too long ago
     blind: str = ""  # why it was not, as a sentence's second half
-    unsupported: bool = False  # the console can't read a database of this engine
     missing: bool = False
     newest_at: datetime | None = None  # None with `seen_at`: the table is empty
 
@@ -254,7 +253,7 @@ def _unmeasured(case: _Case) -> Verdict | None:
         when = f"since {task.measured_at:%H:%M} UTC" if task.measured_at else "at all"
         reason = f"CloudWatch has no latency of task {task.identifier} {when}: how far behind it is can't be said."
         return case.says(Word.UNKNOWN, reason)
-    if origin.seen_at is None and not origin.unsupported:
+    if origin.seen_at is None:
         reason = f"The source {case.table.source} can't be read, so what is missing can't be seen: {origin.blind}."
         return case.says(Word.UNKNOWN, reason)
     if case.table.arrived.seen_at is None:
@@ -273,8 +272,6 @@ def _lagging(case: _Case) -> Verdict | None:
 
 def _fresh(case: _Case) -> Verdict:
     level = "; the source's newest row has arrived" if case.evidence_s == 0 else ""
-    if case.table.origin.unsupported:
-        level = " by DMS' latency alone: the source itself is not read"
     reason = f"At most {duration(case.lag_s)} behind, the SLO is {duration(case.table.slo_s)}{level}."
     return case.says(Word.FRESH, reason)
 

@@ -20,6 +20,7 @@ from console.platform.files import BucketFiles, FolderFiles
 from console.platform.heartbeats import Arrivals, Pulse
 from console.platform.heartbeats_mysql import MysqlPulse
 from console.platform.mysql import Mysql
+from console.platform.mysql_tables import TABLES_S, MysqlTables
 from console.platform.ports import (
     AgentsPort,
     AirflowPort,
@@ -34,7 +35,7 @@ from console.platform.ports import (
     ReplicationPort,
     WarehousePort,
 )
-from console.platform.warehouse import Unsupported, Warehouse
+from console.platform.warehouse import Warehouse
 
 
 @lru_cache(maxsize=1)
@@ -155,9 +156,10 @@ def origin(name: str) -> WarehousePort:
     for source in declaration().sources:
         if source.name != name:
             continue
-        if source.engine != "postgresql":
-            return Unsupported(system, source.engine)
-        return Warehouse(Database(system, source.url, f"the URL of source {name} in platform.yaml"))
+        variable = f"the URL of source {name} in platform.yaml"
+        if source.engine == "mysql":
+            return MysqlTables(Mysql(system, source.url, variable, zone="+00:00", statement_s=TABLES_S))
+        return Warehouse(Database(system, source.url, variable))
     raise PlatformError(
         system, "not_found", f"{system} is not declared", remedy="Add it to `sources` in platform.yaml.", permanent=True
     )

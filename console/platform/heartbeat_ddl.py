@@ -75,6 +75,12 @@ def at_warehouse(tasks: Sequence[TaskDeclared], user: str, engine: str = "postgr
     return statements
 
 
+def for_evidence(relations: Sequence[str], engine: str, user: str) -> list[str]:
+    """What the console's user needs for the newest stamps that pages show. Heartbeats prove without."""
+    quote, to = ("`", account(user if "@" in user else f"{user}@%")) if engine == "mysql" else ('"', f'"{user}"')
+    return [f"GRANT SELECT ON {_name(relation, quote)} TO {to}" for relation in sorted(set(relations))]
+
+
 def mapping(task: TaskDeclared) -> str:
     """The rule that a DMS task's table mapping needs, so that it carries its heartbeat."""
     schema, table = task.beats.split(".", 1)

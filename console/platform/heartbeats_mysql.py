@@ -25,7 +25,7 @@ from datetime import UTC, datetime, timedelta
 
 from console.platform.budget import Budget
 from console.platform.heartbeat_ddl import account
-from console.platform.mysql import DENIED, NO_PRIVILEGE, NO_TABLE, XA_DENIED, Mysql, MysqlSession, Refused, Row
+from console.platform.mysql import DENIED, NO_PRIVILEGE, NO_TABLE, XA_DENIED, Mysql, MysqlSession, Refused, Row, quoted
 from console.platform.ports import PlatformError
 from console.platform.readings import BeatOrder, BeatReading, HolderReading, PulseReading
 
@@ -121,7 +121,7 @@ class MysqlPulse:
         there = []
         for order in orders:
             try:
-                session.rows(_LOCK.format(relation=_quoted(order.relation)), [source])
+                session.rows(_LOCK.format(relation=quoted(order.relation)), [source])
             except Refused as error:
                 if error.number in DENIED:
                     raise self._forbidden(orders, user) from None
@@ -186,7 +186,7 @@ class MysqlPulse:
     ) -> BeatReading:
         known = not sight.blind
         began = [at, *(one.since.replace(tzinfo=None) for one in sight.opened)]
-        relation = _quoted(order.relation)
+        relation = quoted(order.relation)
         session.rows(
             _WRITE.format(relation=relation),
             {
@@ -207,7 +207,7 @@ class MysqlPulse:
     def _forbidden(self, orders: Sequence[BeatOrder], user: str) -> PlatformError:
         relations = [order.relation for order in orders]
         grants = " ".join(
-            f"GRANT SELECT, INSERT, UPDATE ON {_quoted(relation)} TO {account(user)};" for relation in relations
+            f"GRANT SELECT, INSERT, UPDATE ON {quoted(relation)} TO {account(user)};" for relation in relations
         )
         return PlatformError(
             self._database.system,
@@ -243,7 +243,3 @@ def _moment(seconds: object) -> datetime:
 
 def _utc(at: datetime) -> datetime:
     return at.replace(tzinfo=UTC)
-
-
-def _quoted(relation: str) -> str:
-    return ".".join("`" + part.replace("`", "``") + "`" for part in relation.split(".", 1))

@@ -22,6 +22,8 @@ from console.platform.mysql_url import MysqlAddress, parse
 CONNECT_S = 3.0
 STATEMENT_S = 3.0
 LOCK_S = 2
+GIVES_UP_S = 0.5
+"""The server gives up a statement so long before the console does."""
 
 Row = tuple[Any, ...]
 
@@ -30,10 +32,12 @@ DENIED = frozenset({ER.TABLEACCESS_DENIED_ERROR, ER.COLUMNACCESS_DENIED_ERROR, E
 NO_PRIVILEGE = ER.SPECIFIC_ACCESS_DENIED_ERROR
 XA_DENIED = 1401
 """XAER_RMERR: what MySQL 8 says to XA RECOVER by a user without XA_RECOVER_ADMIN."""
-# The server's own zone: see heartbeats_mysql. A row that another session locks is not waited for.
+# A row that another session locks is not waited for, and the server ends what nobody waits for any more: MySQL's
+# setting is of milliseconds and SELECTs only, MariaDB's of seconds.
 _SETTINGS = (
-    "SET SESSION time_zone = 'SYSTEM', sql_mode = 'STRICT_TRANS_TABLES',"
+    "SET SESSION time_zone = '{zone}', sql_mode = 'STRICT_TRANS_TABLES',"
     f" innodb_lock_wait_timeout = {LOCK_S}, lock_wait_timeout = {LOCK_S}"
+    " /*!50708 , max_execution_time = {limit_ms} */ /*M!100101 , max_statement_time = {limit_s} */"
 )
 
 
@@ -49,13 +53,14 @@ class Refused(Exception):
 class MysqlSession:
     """What may be done while the connection is one's own."""
 
-    def __init__(self, connection: Any, budget: Budget) -> None:
+    def __init__(self, connection: Any, budget: Budget, statement_s: float) -> None:
         self._connection = connection
         self._budget = budget
+        self._statement_s = statement_s
 
     def rows(self, query: str, values: Sequence[object] | Mapping[str, object] = ()) -> tuple[list[Row], int]:
         """The rows and how many warnings came with them. Raises Refused, or PlatformError when the time is spent."""
-        self._budget.spend(STATEMENT_S)
+        self._budget.spend(self._statement_s)
         with self._connection.cursor() as cursor:
             try:
                 cursor.execute(query, values or None)
@@ -69,11 +74,16 @@ class MysqlSession:
 class Mysql:
     """A kept connection. Safe for threads, which take turns; a forked process makes its own.
 
-    `system` and `variable` are for messages: "the source shop", "the URL of source shop in platform.yaml".
+    `system` and `variable` are for messages: "the source shop", "the URL of source shop in platform.yaml". `zone` is
+    the session's: by default the server's own, in which it says what has no zone (see heartbeats_mysql).
     """
 
-    def __init__(self, system: str, url: str, variable: str) -> None:
+    def __init__(
+        self, system: str, url: str, variable: str, *, zone: str = "SYSTEM", statement_s: float = STATEMENT_S
+    ) -> None:
         self.system = system
+        self._zone = zone
+        self._statement_s = statement_s
         self.place = Place(system, variable)
         self._url = url
         self._lock = threading.Lock()
@@ -88,7 +98,7 @@ class Mysql:
         try:
             connection = self._connected(budget)
             try:
-                yield MysqlSession(connection, budget)
+                yield MysqlSession(connection, budget, self._statement_s)
                 connection.rollback()
             except BaseException:
                 self._drop()  # the server rolls back what was open; the answer may still come: not to the next one
@@ -111,9 +121,10 @@ class Mysql:
             else:
                 return kept
         self._connection = None  # a forked child leaves its parent's connection alone
-        connection = connect(self._address(), budget.spend(CONNECT_S))
+        connection = connect(self._address(), budget.spend(CONNECT_S), self._statement_s)
+        limit_s = self._statement_s - GIVES_UP_S
         with connection.cursor() as cursor:
-            cursor.execute(_SETTINGS)
+            cursor.execute(_SETTINGS.format(zone=self._zone, limit_s=limit_s, limit_ms=int(limit_s * 1000)))
         self._connection, self._owner = connection, os.getpid()
         return connection
 
@@ -132,7 +143,12 @@ class Mysql:
         self._connection = None
 
 
-def connect(address: MysqlAddress, connect_s: float = CONNECT_S) -> Any:
+def quoted(name: str) -> str:
+    """`schema.table`, or the name of a column, as an identifier."""
+    return ".".join("`" + part.replace("`", "``") + "`" for part in name.split(".", 1))
+
+
+def connect(address: MysqlAddress, connect_s: float = CONNECT_S, statement_s: float = STATEMENT_S) -> Any:
     """A connection in autocommit. Raises pymysql.MySQLError, OSError or Untrusted."""
     secure: dict[str, Any] = {"ssl_disabled": True}
     if address.ssl_mode != "disabled":
@@ -147,8 +163,8 @@ def connect(address: MysqlAddress, connect_s: float = CONNECT_S) -> Any:
         charset="utf8mb4",
         autocommit=True,
         connect_timeout=connect_s,
-        read_timeout=STATEMENT_S,
-        write_timeout=STATEMENT_S,
+        read_timeout=statement_s,
+        write_timeout=statement_s,
         program_name="quarterdeck",
         **secure,
     )

@@ -13,6 +13,7 @@ from console.platform.ports import PlatformError
 
 GONE = frozenset({CR.CR_SERVER_GONE_ERROR, CR.CR_SERVER_LOST, 0})
 _READ_ONLY = frozenset({1290, 1792, 1836})
+_TOO_LONG = frozenset({ER.QUERY_TIMEOUT, 1969})  # MariaDB has a number of its own
 _INSECURE = 3159  # ER_SECURE_TRANSPORT_REQUIRED
 # OpenSSL's X509_V_ERR_…
 _NOT_YET, _EXPIRED = 9, 10
@@ -103,7 +104,7 @@ class Place:
 
     def _by_number(self, address: MysqlAddress, number: int, text: str) -> PlatformError:
         where, low = address.where, text.lower()
-        if "timed out" in low or number == ER.QUERY_TIMEOUT:
+        if "timed out" in low or number in _TOO_LONG:
             return self.timeout(address)
         if number == CR.CR_SSL_CONNECTION_ERROR:
             return self._tls(

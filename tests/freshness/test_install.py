@@ -59,8 +59,19 @@ def test_what_it_prints_can_be_run_as_it_is_and_then_heartbeats_are_written_and_
     assert arrivals.arrivals(asked).beats == found.beats
 
 
+def test_what_the_newest_stamps_need_is_printed_beside_it_for_both_sides(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert '-- GRANT SELECT ON "public"."orders" TO "qd_installed";' in said("install", "shop")
+    assert '-- GRANT SELECT ON "public"."orders" TO "qd_installed";' in said("install", "shop", "--side", "warehouse")
+    source = SourceDeclared("shop", "mysql", "mysql://console@db/shop")
+    monkeypatch.setattr(freshness, "declaration", lambda: replace(declaration(), sources=(source,)))
+    assert "-- GRANT SELECT ON `public`.`orders` TO 'console'@'%';" in said("install", "shop")
+
+
 def test_the_rule_for_the_tasks_table_mapping_is_printed(url: str) -> None:
-    rule = json.loads(said("install", "shop").strip().splitlines()[-1].removeprefix("-- "))
+    (printed,) = [line for line in said("install", "shop").splitlines() if line.startswith("-- {")]
+    rule = json.loads(printed.removeprefix("-- "))
     assert rule["object-locator"] == {"schema-name": "quarterdeck", "table-name": "heartbeat_shop_cdc"}
 
 

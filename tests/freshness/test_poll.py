@@ -126,13 +126,6 @@ def test_one_source_that_fails_is_noted_and_hides_no_other(now: datetime) -> Non
     assert "it refuses the connection" in orders().reason
 
 
-def test_a_source_of_an_engine_the_console_can_not_read_leaves_dms_latency(now: datetime) -> None:
-    made.level(now)
-    save_origins([OriginResult("shop", None, "mysql sources are not read", "", unsupported=True)], now)
-    assert orders().word == "fresh"
-    assert "DMS' latency alone" in orders().reason
-
-
 def test_each_tables_lag_is_recorded_and_an_unknown_one_is_a_gap(now: datetime) -> None:
     made.level(now)
     made.dms(now, made.task(now, latency_s=7.0))
@@ -187,7 +180,6 @@ class Origin:
 
 
 REFUSED = PlatformError("the source shop", "refused", "it refuses the connection", remedy="Is it up?")
-MYSQL = PlatformError("the source crm", "unsupported", "mysql sources are not read by this console")
 
 
 def connecting(**origins: WarehouseReading | PlatformError) -> dict[str, WarehousePort]:
@@ -196,24 +188,16 @@ def connecting(**origins: WarehouseReading | PlatformError) -> dict[str, Warehou
 
 def test_sources_are_read_side_by_side_and_each_fails_alone(now: datetime) -> None:
     reading = made.evidence(now, {})
-    ports = connecting(shop=REFUSED, billing=reading, crm=MYSQL)
-    billing, crm, shop = read_origins(dict.fromkeys(ports, ()), ports.__getitem__)
+    ports = connecting(shop=REFUSED, billing=reading)
+    billing, shop = read_origins(dict.fromkeys(ports, ()), ports.__getitem__)
     assert billing == OriginResult("billing", reading)
-    assert (crm.reading, crm.unsupported) == (None, True)
-    assert (shop.reading, shop.error, shop.remedy, shop.unsupported) == (
-        None,
-        "it refuses the connection",
-        "Is it up?",
-        False,
-    )
+    assert (shop.reading, shop.error, shop.remedy) == (None, "it refuses the connection", "Is it up?")
 
 
-def test_a_poll_fails_when_no_source_can_be_read_but_not_for_engines_it_can_not_read() -> None:
-    ports = connecting(shop=REFUSED, crm=MYSQL)
+def test_a_poll_fails_when_no_source_can_be_read() -> None:
+    ports = connecting(shop=REFUSED)
     with pytest.raises(PlatformError, match="refuses"):
         read_origins(dict.fromkeys(ports, ()), ports.__getitem__)
-    (only,) = read_origins({"crm": ()}, ports.__getitem__)
-    assert only.unsupported
 
 
 @pytest.mark.parametrize("tables", [10, 1000])

@@ -78,7 +78,6 @@ def behind(seconds: float) -> TableFacts:
         (task(target_latency_s=151.0), Word.LAGGING, "more than half"),
         (behind(151), Word.LAGGING, "more than half"),
         (task(target_latency_s=150.0), Word.FRESH, ""),
-        (replace(LEVEL, origin=Side(blind="mysql", unsupported=True)), Word.FRESH, "by DMS' latency alone"),
     ],
 )
 def test_the_first_rule_that_matches_decides(facts: TableFacts, word: Word, says: str) -> None:

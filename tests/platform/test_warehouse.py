@@ -16,7 +16,7 @@ import pytest
 
 from console.platform.database import Database
 from console.platform.ports import PlatformError
-from console.platform.warehouse import Unsupported, Warehouse
+from console.platform.warehouse import Warehouse
 from tests.platform.contracts import WarehouseContract
 from tests.services import free_port
 
@@ -249,12 +249,6 @@ def test_a_url_that_is_none() -> None:
 
 def test_something_else_than_postgresql(redis_server: Any) -> None:
     assert failure(f"postgresql://console:s3cret@127.0.0.1:{redis_server.port}/x").code in {"unavailable", "timeout"}
-
-
-def test_a_mysql_source_says_that_it_is_not_read() -> None:
-    with pytest.raises(PlatformError) as raised:
-        Unsupported("the source shop", "mysql").evidence([])
-    assert raised.value.code == "unsupported"
 
 
 class Gate:

@@ -8,6 +8,7 @@ from urllib.parse import unquote, urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from console.freshness.poll import at_origin
 from console.platform import heartbeat_ddl, install
 from console.platform.declared import Declaration, SourceDeclared, declaration
 
@@ -58,7 +59,8 @@ class Command(BaseCommand):
             for statement in make:
                 self.stdout.write(f"{statement};")
         if at_source:
-            self._explain(declared, source, engine)
+            self._explain(declared, source)
+        self._evidence(declared, source, engine, user, at_source=at_source)
 
     def _run(self, statements: list[str], url: str, variable: str, engine: str) -> None:
         failed = 0
@@ -76,7 +78,18 @@ class Command(BaseCommand):
                 f"{failed} of {len(statements)} failed. Run those as a user who may: --admin-url-env NAME."
             )
 
-    def _explain(self, declared: Declaration, source: SourceDeclared, engine: str) -> None:
+    def _evidence(
+        self, declared: Declaration, source: SourceDeclared, engine: str, user: str, *, at_source: bool
+    ) -> None:
+        """Not run: the tables are not the console's, and may not be there yet."""
+        tables = [table for table in declared.tables if table.source == source.name]
+        relations = [at_origin(table)[1] if at_source else table.warehouse for table in tables]
+        if user and relations:
+            self.stdout.write("-- Pages show the newest stamps as evidence. The console's user needs for that:")
+            for statement in heartbeat_ddl.for_evidence(relations, engine, user):
+                self.stdout.write(f"-- {statement};")
+
+    def _explain(self, declared: Declaration, source: SourceDeclared) -> None:
         for task in (task for task in declared.tasks if task.source == source.name):
             self.stdout.write(
                 f"-- DMS' own user needs SELECT on {task.beats}. Add to the table mapping of {task.name}:"
