@@ -166,7 +166,7 @@ class _Shared:
 # Written out: with a hundred names Django takes longer to build these than PostgreSQL to answer.
 _LOOK = (
     "SELECT g.number, s.name, s.as_of, s.attempted_at, s.failing_since, s.error, s.remedy"
-    " FROM (SELECT CASE WHEN is_called THEN last_value ELSE 0 END AS number FROM freshness_generation) AS g"
+    " FROM (SELECT coalesce(max(number), 0) AS number FROM freshness_published) AS g"
     " LEFT JOIN platform_source AS s ON s.name = ANY(%s)"
 )
 # A proof counts in the table's present era, and while it is not revoked: read in one snapshot with the table.

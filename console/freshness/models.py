@@ -391,17 +391,38 @@ class TableEvent(models.Model):
         return f"{self.table}: {self.text}"
 
 
+class Published(models.Model):
+    """One row: the newest generation that is committed. Who takes the next one holds this row until then."""
+
+    number = models.BigIntegerField()
+
+    objects: ClassVar[models.Manager[Published]] = models.Manager()
+
+    def __str__(self) -> str:
+        return str(self.number)
+
+
+_NEXT = (
+    "INSERT INTO freshness_published (id, number) VALUES (1, nextval('freshness_generation'))"
+    " ON CONFLICT (id) DO UPDATE SET number = nextval('freshness_generation') RETURNING number"
+)
+
+
 def next_generation() -> int:
-    """A number higher than any before: of one poll's changes."""
+    """A number higher than any before: of one poll's changes. In a transaction, at whose end others may have theirs.
+
+    So they are committed in their order: a plain sequence would show a number while what belongs to it can't be seen
+    yet, and whoever asked for the changes after that number would never be told of them.
+    """
     with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval('freshness_generation')")
+        cursor.execute(_NEXT)
         return int(cursor.fetchone()[0])
 
 
 def generation() -> int:
-    """The newest one."""
+    """The newest one of which everything can be seen; 0 before the first."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT CASE WHEN is_called THEN last_value ELSE 0 END FROM freshness_generation")
+        cursor.execute("SELECT coalesce(max(number), 0) FROM freshness_published")
         return int(cursor.fetchone()[0])
 
 

@@ -155,9 +155,9 @@ def _mine(news: AssetNews) -> QuerySet[AssetNews]:
 
 def _told(news: AssetNews, event: int, now: datetime) -> bool:
     with transaction.atomic():
+        number = next_generation()  # before the row: polls take both in this order
         if not _mine(news).update(sent_at=now, event_id=event, claimed_until=None, error="", remedy=""):
             return False
-        number = next_generation()
         text = f"Airflow was told: asset {news.asset}, event {event}, for the cutoff of {news.cutoff:%d %b %H:%M} UTC."
         TableEvent.objects.bulk_create(
             TableEvent(table=table, at=now, generation=number, kind="asset", text=text)
