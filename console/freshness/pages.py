@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 
-from django.db.models import Count, F, Q
+from django.db.models import F
 
 from console.freshness import cutoffs, words
 from console.freshness.answers import Verdict
@@ -15,7 +16,7 @@ from console.freshness.asking import Question, ask, sentence
 from console.freshness.cells import Cell
 from console.freshness.cutoffs import Newest
 from console.freshness.models import OriginSnapshot, TableQuerySet, TableSnapshot, TaskSnapshot, stale
-from console.freshness.rows import URL, TableRow, Tally, View, count, look, table_row
+from console.freshness.rows import URL, TableRow, Tally, View, look, table_row, tally
 from console.freshness.rules import RUNNING, STOPPED, latency_s
 from console.freshness.watermark import Basis
 from console.history import series
@@ -142,9 +143,9 @@ class FreshnessPage:
 
 
 def freshness_summary(now: datetime) -> FreshnessSummary:
-    """For the overview. Four queries, however many tables."""
+    """For the overview. At most five queries, however many tables."""
     view = look(now)
-    found = count(view)
+    found = tally(TableSnapshot.objects.tallied(), view)
     rows = _worst(view, found, WORST)
     status = Status.UNKNOWN if view.blind and found.total else found.status
     reason = view.blind if view.blind and found.total else f"{words.statement(found, _first(rows), '')}."
@@ -163,14 +164,17 @@ def freshness_summary(now: datetime) -> FreshnessSummary:
 
 
 def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
-    """The page `/freshness/` as its address asks for it. Ten queries, however many tables; six more for a question."""
+    """The page `/freshness/` as its address asks for it. Nine queries, however many tables; six more for a question."""
     asked = listing.read(query, states=STATES, columns=[key for key, _, _ in COLUMNS], default_sort="-status")
     view = look(now)
-    found = count(view)
-    first = _first(_worst(view, found, 1))
+    tallied = TableSnapshot.objects.tallied()
+    found = tally(tallied, view)
     wanted = _matching(asked, view)
-    shown = listing.pager(asked, wanted.count(), PAGE_SIZE)
-    rows = [table_row(table, view) for table in _ordered(wanted, asked, view)[shown.start : shown.start + PAGE_SIZE]]
+    shown = listing.pager(asked, wanted.count() if asked.q else _number(asked, found, sum(tallied.values())), PAGE_SIZE)
+    ordered = _ordered(wanted, asked, view)
+    rows = [table_row(table, view) for table in ordered.between(shown.start, shown.start + PAGE_SIZE)]
+    leads = not asked.narrowed and not shown.start and asked.column == "status" and asked.falls
+    first = _first(tuple(rows) if leads and not view.blind and found.late else _worst(view, found, 1))
     proven = any(row.nine for row in rows)
     sparks = _sparks(rows, now)
     waits = cutoffs.of_tables([row.name for row in rows], now)
@@ -184,7 +188,7 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
         sight=view.oldest,
         every_s=REPLICATION.interval_s,
         replication=view.replication,
-        tasks=_tasks(view),
+        tasks=_tasks(view, tallied),
         origins=tuple(origin_row(origin, view) for origin in view.origins.values()),
         tables=tuple(
             ListedTable(
@@ -288,10 +292,10 @@ def _first(rows: tuple[TableRow, ...]) -> TableRow | None:
 
 
 def _worst(view: View, found: Tally, limit: int) -> tuple[TableRow, ...]:
-    """The worst of those that are not fresh. One query, or none where nothing could be said."""
+    """The worst of those that are not fresh. Two queries, or none where nothing could be said."""
     if view.blind or found.fresh == found.total:
         return ()
-    tables = TableSnapshot.objects.exclude(status=Status.HEALTHY.value).worst_first()[:limit]
+    tables = TableSnapshot.objects.exclude(status=Status.HEALTHY.value).worst_first().between(0, limit)
     return tuple(table_row(table, view) for table in tables)
 
 
@@ -302,6 +306,14 @@ def _matching(asked: Listing, view: View) -> TableQuerySet:
     if view.blind:
         return wanted if asked.state == Status.UNKNOWN else wanted.none()
     return wanted.filter(status=asked.state)
+
+
+def _number(asked: Listing, found: Tally, known: int) -> int:
+    """How many `_matching` finds where no text is asked for; `found` is what the page says of all that are `known`."""
+    if not asked.state or not known:
+        return known
+    of = {"failing": found.failing, "degraded": found.degraded, "unknown": found.unknown, "healthy": found.fresh}
+    return of[asked.state]
 
 
 def _ordered(tables: TableQuerySet, asked: Listing, view: View) -> TableQuerySet:
@@ -318,21 +330,17 @@ def _sparks(rows: list[TableRow], now: datetime) -> dict[str, tuple[float | None
     return series.sparklines([lag_series(row.name) for row in rows], now - SPARK, now) if rows else {}
 
 
-def _tasks(view: View) -> tuple[TaskRow, ...]:
-    """Every task with how many of its tables are late. Two queries."""
-    late = Q(status__in=[Status.FAILING.value, Status.DEGRADED.value])
-    counts = {
-        task: (total, behind)
-        for task, total, behind in TableSnapshot.objects.order_by()
-        .values("task")
-        .annotate(total=Count("pk"), behind=Count("pk", filter=late))
-        .values_list("task", "total", "behind")
-    }
-    rows = []
-    for task in TaskSnapshot.objects.all():
-        total, behind = counts.get(task.name, (0, 0))
-        rows.append(task_row(task, view, total, None if view.blind else behind))
-    return tuple(rows)
+def _tasks(view: View, tallied: Mapping[tuple[str, Status], int]) -> tuple[TaskRow, ...]:
+    """Every task with how many of its tables are late. One query."""
+    totals: Counter[str] = Counter()
+    late: Counter[str] = Counter()
+    for (task, status), number in tallied.items():
+        totals[task] += number
+        late[task] += number if status in (Status.FAILING, Status.DEGRADED) else 0
+    return tuple(
+        task_row(task, view, totals[task.name], None if view.blind else late[task.name])
+        for task in TaskSnapshot.objects.all()
+    )
 
 
 def _text(view: View, found: Tally, first: TableRow | None, proven: bool) -> str:

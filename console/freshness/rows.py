@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -154,10 +155,12 @@ class Tally:
         return Status.UNKNOWN if self.unknown else Status.HEALTHY
 
 
-def count(view: View) -> Tally:
-    """One query, however many tables. Before the first poll they are counted as declared."""
-    found = TableSnapshot.objects.counts()
-    total = sum(found.values()) or len(declaration().tables)  # no row at all: no poll has begun yet
+def tally(tallied: Mapping[tuple[str, Status], int], view: View) -> Tally:
+    """From how many there are of each task and status. Before the first poll they are counted as declared."""
+    found: Counter[Status] = Counter()
+    for (_, status), number in tallied.items():
+        found[status] += number
+    total = found.total() or len(declaration().tables)  # no row at all: no poll has begun yet
     if view.blind:
         return Tally(total, 0, 0, 0, total)
     return Tally(total, found[Status.HEALTHY], found[Status.DEGRADED], found[Status.FAILING], found[Status.UNKNOWN])

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Case, Exists, F, OuterRef, Q, When
 from django.db.models.functions import Now
 
 from console.incidents.findings import Severity
@@ -26,6 +26,16 @@ class Origin(models.TextChoices):
 class IncidentQuerySet(models.QuerySet["Incident"]):
     def unresolved(self) -> IncidentQuerySet:
         return self.filter(state__in=_UNRESOLVED)
+
+    def for_a_list(self) -> IncidentQuerySet:
+        """Without what only an incident's own page shows: evidence may be long."""
+        return self.defer("evidence", "latest", "recommended", "children")
+
+    def worst_first(self) -> IncidentQuerySet:
+        """What waits for somebody before what is in hand, then by severity, then the newest."""
+        handled = Case(When(state=State.OPEN, then=0), default=1, output_field=models.IntegerField())
+        weight = Case(*(When(severity=one, then=one.weight) for one in Severity), output_field=models.IntegerField())
+        return self.order_by(handled, weight.desc(), "-pk")
 
 
 class Incident(models.Model):

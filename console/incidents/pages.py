@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
+from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
 
 from console.incidents.findings import Severity
-from console.incidents.models import Incident, IncidentEvent, Maintenance
+from console.incidents.models import Incident, IncidentEvent, IncidentQuerySet, Maintenance
 from console.incidents.rules import UNRESOLVED, State
 from console.incidents.sources import DETECTED
 from console.lib.words import count
@@ -166,7 +166,7 @@ def read(query: Mapping[str, str]) -> Filters:
     )
 
 
-def chosen(filters: Filters, *, state: bool = True) -> QuerySet[Incident]:
+def chosen(filters: Filters, *, state: bool = True) -> IncidentQuerySet:
     """The incidents that the filters ask for, the newest first."""
     found = Incident.objects.order_by("-pk")
     if filters.severity:
@@ -192,7 +192,7 @@ def list_page(now: datetime, query: Mapping[str, str]) -> ListPage:
     found = chosen(filters)
     if filters.before:
         found = found.filter(pk__lt=filters.before)
-    rows = list(found[: PAGE + 1])
+    rows = list(found.for_a_list()[: PAGE + 1])
     noise = _noise(now)
     open_rows = list(Incident.objects.unresolved().order_by().values_list("state", "section"))
     waiting = sum(state == State.OPEN for state, _ in open_rows)
@@ -275,8 +275,4 @@ def flagged() -> Flagged:
 
 def open_rows(now: datetime, limit: int = 5) -> tuple[Row, ...]:
     """The incidents that are not over, the worst and newest first, for the overview. One query."""
-    rows = sorted(
-        Incident.objects.unresolved().order_by("-pk")[:100],
-        key=lambda row: (row.state != State.OPEN, -Severity(row.severity).weight, -row.pk),
-    )
-    return tuple(row_of(row, now) for row in rows[:limit])
+    return tuple(row_of(row, now) for row in Incident.objects.unresolved().for_a_list().worst_first()[:limit])

@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 
-NAMES = ("watcher", "pages", "flower", "deploys", "autoscaling", "freshness", "burn")
+NAMES = ("watcher", "pages", "sections", "flower", "deploys", "autoscaling", "freshness", "burn")
 SANDBOXED = ("failover",)
 """These start real Airflow schedulers and take a quarter of an hour: only where they are named."""
 

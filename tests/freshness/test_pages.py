@@ -160,7 +160,7 @@ def test_pages_take_the_same_queries_however_many_tables(
     tables: int, now: datetime, django_assert_num_queries: DjangoAssertNumQueries
 ) -> None:
     made.level(now, [made.table(f"t{number:05}") for number in range(tables)])
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(9):
         page = freshness_page(now, {"page": "2", "sort": "name"})
     assert len(page.tables) == min(tables, 50)
     with django_assert_num_queries(3):
