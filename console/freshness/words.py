@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from console.freshness.rows import TableRow, Tally
 from console.freshness.rules import Word
-from console.lib.words import count, duration
+from console.lib.words import count, duration, thousands
 
 
 def tables(number: int) -> str:
@@ -24,7 +24,7 @@ def statement(found: Tally, worst: TableRow | None, blind: str) -> str:
     if found.unknown and worst is not None:
         if found.unknown == 1:
             return f"Freshness of {worst.name} is unknown"
-        return f"Freshness of {found.unknown} of {tables(found.total)} is unknown"
+        return f"Freshness of {thousands(found.unknown)} of {tables(found.total)} is unknown"
     return "The only table is within its SLO" if found.total == 1 else f"All {tables(found.total)} are within their SLO"
 
 

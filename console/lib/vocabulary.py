@@ -32,12 +32,12 @@ _ALIASES = {
     "healthy": "ok in_service ready succeeded done active on_time complete available leading standing_by fresh "
     "resolved",
     "degraded": "warn warning full late slow drift rolled_back stale_config hung retrying open",
-    "failing": "bad critical lost failed missing at_risk error automatic down absent unhealthy expired",
+    "failing": "bad critical lost stuck failed missing at_risk error automatic down absent unhealthy expired",
     "unknown": "stale not_tested no_data blind unseen",
     "draining": "quiesced quiescing planned_switchover terminating",
     "paused": "snoozed held needs_approval suspended acknowledged",
     "running": "launching pending_start in_progress starting catching_up",
-    "waiting": "mute pending queued scheduled due idle cancelled planned none",
+    "waiting": "mute pending queued scheduled due idle cancelled aborted stopped terminated planned none",
 }
 _WORDS = {alias: word for word, aliases in _ALIASES.items() for alias in aliases.split()}
 

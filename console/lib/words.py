@@ -29,9 +29,14 @@ def duration(seconds: float | None) -> str:
     return f"{sign}{days}{NBSP}d{tail}"
 
 
+def thousands(number: float) -> str:
+    """`812`, `12 480`: whole, thousands set apart by a narrow space that does not break."""
+    return f"{number:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
 def count(number: int, one: str, many: str | None = None) -> str:
-    """`1 worker`, `3 workers`."""
-    return f"{number}{NBSP}{one if number == 1 else many or one + 's'}"
+    """`1 worker`, `3 workers`, `10 000 workers` (by a narrow space that does not break)."""
+    return f"{thousands(number)}{NBSP}{one if number == 1 else many or one + 's'}"
 
 
 def listed(words: list[str], limit: int = 3) -> str:

@@ -204,7 +204,7 @@ def _unseen(declared: Declared, sight: Sight) -> Verdict:
     return Verdict(
         status=Status.UNKNOWN,
         title="Whether a scheduler runs is unknown",
-        reason=f"{sight.title} can't be seen: {sight.reason}.",
+        reason=f"{sight.title} can't be seen: {sight.reason or 'nothing was kept of it yet'}.",
         remedy=sight.remedy,
         heartbeat_age_s=None,
         leader=None,

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from console.fleets.rules import State as WorkerState
+from console.incidents.rules import State as IncidentState
 from console.lib.status import Status
 from console.lib.vocabulary import canonical, look
+from console.operations.rules import State as OperationState
 
 
 @pytest.mark.parametrize("status", Status)
@@ -40,3 +43,13 @@ def test_no_two_states_share_an_icon() -> None:
     words = ["healthy", "degraded", "failing", "unknown", "draining", "paused", "running", "waiting"]
     assert len({look(word).icon for word in words}) == len(words)
     assert len({look(word).tone for word in words}) == len(words)
+
+
+@pytest.mark.parametrize("state", [*OperationState, *IncidentState, *(one for one in WorkerState if one != "unknown")])
+def test_no_state_of_the_contract_looks_unknown(state: str) -> None:
+    assert canonical(state) != "unknown"
+
+
+def test_a_worker_in_trouble_looks_bad_and_one_that_is_over_does_not() -> None:
+    assert {canonical(state) for state in (WorkerState.LOST, WorkerState.STUCK)} == {"failing"}
+    assert {canonical(state) for state in (WorkerState.STOPPED, WorkerState.TERMINATED)} == {"waiting"}

@@ -167,8 +167,9 @@ def number(value: float | None) -> str:
     """`12 480`, `0.4`; None is `unknown`. Thousands are set apart by a narrow space."""
     if value is None:
         return "unknown"
-    text = f"{value:,.0f}" if float(value).is_integer() or abs(value) >= 100 else f"{value:,.1f}"
-    return text.replace(",", "\N{NARROW NO-BREAK SPACE}")
+    if float(value).is_integer() or abs(value) >= 100:
+        return words.thousands(value)
+    return f"{value:,.1f}"
 
 
 @register.filter
