@@ -6,6 +6,7 @@ are many, and those of a task share it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -135,35 +136,68 @@ class TableSight:
 class Judged:
     """What is concluded of a table. Watermarks are on the source's clock, less the table's allowed lateness."""
 
-    legs: Mapping[str, Leg]
+    era: str
+    epoch: int | None
     commit: Watermark
     row: Watermark
     outlook: Outlook
     row_lag_s: float | None
-    limiting: Mapping[str, object]
+    limiting: str  # JSON
     speed: float | None
     forecasts: tuple[Forecast, ...]
     proof_seq: int | None
 
-    @property
-    def era(self) -> str:
-        return ",".join(leg.era for leg in self.legs.values())
 
-    @property
-    def epoch(self) -> int | None:
-        return max((leg.epoch for leg in self.legs.values() if leg.epoch is not None), default=None)
+class Judge:
+    """Judges the tables of one poll, each over all of its tasks. `cadence_s`: between two beats, and between two polls.
+
+    Each table's legs are advanced; what follows from them is worked out once for all tables that are alike, which most
+    tables of a task are: by then it does not matter when a table was loaded.
+    """
+
+    def __init__(
+        self, tasks: Mapping[str, TaskPace], now: datetime, warehouse_age_s: float | None, cadence_s: float
+    ) -> None:
+        self._tasks, self._now = tasks, now
+        self._warehouse_age_s, self._cadence_s = warehouse_age_s, cadence_s
+        self._found: dict[tuple[object, ...], Judged] = {}
+
+    def __call__(self, table: TableSight) -> tuple[Mapping[str, Leg], Judged]:
+        """The table's legs after this poll, and its verdict."""
+        legs = {
+            name: advance(leg, self._tasks[name].sight.track, table.conditions[name])
+            if name in table.conditions
+            else replace(leg, held=leg.held or "DMS does not tell the table's state")
+            for name, leg in table.legs.items()
+        }
+        alike = (
+            table.slo_s,
+            table.lateness_s,
+            *table.cutoffs,
+            *(
+                (
+                    name, leg.epoch, leg.commit_at, leg.row_at, leg.loading, leg.loads, leg.broken, leg.held,
+                    name in table.conditions and table.conditions[name] is None,
+                )
+                for name, leg in legs.items()
+            ),
+        )  # fmt: skip
+        found = self._found.get(alike)
+        if found is None:
+            found = _judged(table, legs, self._tasks, self._now, self._warehouse_age_s, self._cadence_s)
+            self._found[alike] = found
+        return legs, found
 
 
-def judge(
-    table: TableSight, tasks: Mapping[str, TaskPace], now: datetime, warehouse_age_s: float | None, cadence_s: float
+def _judged(
+    table: TableSight,
+    legs: Mapping[str, Leg],
+    tasks: Mapping[str, TaskPace],
+    now: datetime,
+    warehouse_age_s: float | None,
+    cadence_s: float,
 ) -> Judged:
-    """A table's verdict over all of its tasks. `cadence_s`: between two beats, and between two polls."""
-    legs = {
-        name: advance(leg, tasks[name].sight.track, table.conditions[name])
-        if name in table.conditions
-        else replace(leg, held=leg.held or "DMS does not tell the table's state")
-        for name, leg in table.legs.items()
-    }
+    """Of the legs, only what `Judge` compares may count here."""
     named = list(legs.items())
     commit = watermark(named, Basis.COMMIT, allowed_lateness_s=table.lateness_s)
     row = watermark(named, Basis.ROW, allowed_lateness_s=table.lateness_s)
@@ -201,12 +235,13 @@ def judge(
     found = outlook(seen)
     proof = sight.track.proof
     return Judged(
-        legs=legs,
+        era=",".join(leg.era for leg in legs.values()),
+        epoch=max((leg.epoch for leg in legs.values() if leg.epoch is not None), default=None),
         commit=commit,
         row=row,
         outlook=found,
         row_lag_s=row_lag_s,
-        limiting=_limiting(found, sight, row.at, commit.at),
+        limiting=json.dumps(_limiting(found, sight, row.at, commit.at), separators=(",", ":")),
         speed=limiting.short,
         forecasts=forecasts,
         proof_seq=proof.seq if proof else None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,11 +11,11 @@ from django.db import connection
 
 from console.freshness import cutoffs, minutes, store
 from console.freshness.follow import (
+    Judge,
     Judged,
     TableSight,
     TaskPace,
     TaskSight,
-    judge,
     on,
     pace,
 )
@@ -25,7 +24,7 @@ from console.freshness.minutes import minute_of
 from console.freshness.models import Heartbeat, TableEvent, TableSnapshot, next_generation
 from console.freshness.outlook import STATUS, Cutoff, Holder, Nine
 from console.freshness.poll import TaskResult, read_replication
-from console.freshness.watermark import Beat, Condition, mark, see, see_source
+from console.freshness.watermark import Beat, Condition, Leg, mark, see, see_source
 from console.lib.words import count
 from console.platform.declared import Declaration, TaskDeclared
 from console.platform.models import Source, remember_failure, remember_success
@@ -217,6 +216,7 @@ def _judge(
     events: list[TableEvent] = []
     revoked: list[tuple[TableSnapshot, str]] = []
     late: list[str] = []
+    judge = Judge(paces, now, warehouse_age_s, ARRIVALS.interval_s)
     number = next_generation()
     for row in rows:
         tasks = row.tasks
@@ -235,9 +235,9 @@ def _judge(
             conditions={task: conditions.get((task, row.name)) for task in tasks if task in told},
             cutoffs=[Cutoff(cutoff.at, cutoff.deadline) for cutoff in wanted.get(row.name, ())],
         )
-        verdict = judge(table, paces, now, warehouse_age_s, ARRIVALS.interval_s)
+        legs, verdict = judge(table)
         nine, era, bad_at = row.nine, row.era, row.bad_at
-        _take(row, verdict, number, now)
+        _take(row, legs, verdict, number, now)
         if row.bad_at == now and row.known_since and (bad_at is None or minute_of(bad_at) < minute_of(now)):
             late.append(row.name)
         changed.append(row)
@@ -270,7 +270,7 @@ def _condition(table: TableStatistics, suspended_at: datetime | None) -> Conditi
     return Condition(table.state, table.full_load_ended_at, suspended_at)
 
 
-def _take(row: TableSnapshot, verdict: Judged, number: int, now: datetime) -> None:
+def _take(row: TableSnapshot, legs: Mapping[str, Leg], verdict: Judged, number: int, now: datetime) -> None:
     """Note it in the row."""
     nine = verdict.outlook.nine
     if row.nine != nine or row.since is None or not row.followed:
@@ -289,10 +289,10 @@ def _take(row: TableSnapshot, verdict: Judged, number: int, now: datetime) -> No
     row.pressure = None if row.lag_s is None else row.lag_s / row.slo_s
     row.commit_at, row.row_at = verdict.commit.at, verdict.row.at
     row.steady, row.held = verdict.row.steady, verdict.row.held
-    row.limiting = json.dumps(verdict.limiting, separators=(",", ":"))
+    row.limiting = verdict.limiting
     row.era, row.epoch = verdict.era, verdict.epoch
     row.proof_seq, row.speed = verdict.proof_seq, verdict.speed
-    row.legs = store.dump_legs(verdict.legs)
+    row.legs = store.dump_legs(legs)
 
 
 def _revoke(found: Sequence[tuple[TableSnapshot, str]], number: int, now: datetime) -> list[TableEvent]:

@@ -11,6 +11,8 @@ from console.freshness.follow import Course, Point
 from console.freshness.watermark import Beat, Leg, Mark, TaskTrack
 
 VERSION = 1
+_ENCODE = json.JSONEncoder(separators=(",", ":")).encode
+"""Made once: a poll writes thousands of legs."""
 
 
 def _out(at: datetime | None) -> str | None:
@@ -98,7 +100,7 @@ def load_course(text: str) -> Course:
 
 
 def dump_legs(legs: Mapping[str, Leg]) -> str:
-    return json.dumps(
+    return _ENCODE(
         {
             name: [
                 leg.epoch,
@@ -111,8 +113,7 @@ def dump_legs(legs: Mapping[str, Leg]) -> str:
                 leg.held,
             ]
             for name, leg in legs.items()
-        },
-        separators=(",", ":"),
+        }
     )
 
 

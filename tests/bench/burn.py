@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from datetime import timedelta
 
-from tests.bench.freshness import TABLES, _in_transaction
+from tests.bench.freshness import TABLES
 from tests.bench.harness import p50, table
+from tests.bench.polls import in_transaction, names
 
 POLLS, DAYS, SLO_S = 12, 3, 60.0
 GOAL = "goals: all burns right within a few polls; a poll of 10,000 tables under 2 s"
@@ -21,18 +22,19 @@ def run(**_: object) -> None:
     from tests.freshness import made
     from tests.freshness.story import Story
 
-    names = [made.table(f"t{number:05}", SLO_S) for number in range(TABLES)]
-    story = Story(timezone.now() - timedelta(minutes=20), names)
+    tables = [made.table(name, SLO_S) for name in names(TABLES)]
+    story = Story(timezone.now() - timedelta(minutes=20), tables)
     # Each was loaded at a moment of its own: no two rows are alike.
-    story.loaded_at = {one.name: story.now - timedelta(days=3, seconds=n) for n, one in enumerate(names)}
+    for number, each in enumerate(tables):
+        story.loaded_at[each.name] = story.now - timedelta(days=3, seconds=number)
     for _ in range(18):
-        _in_transaction(story.step)
+        in_transaction(story.step)
     rows = []
     for kind in ("all are well", "all are late, since now", f"all are late, for {DAYS} days"):
         if kind != "all are well" and story.held_since is None:
             story.held_since = story.now
             for _ in range(6):  # so long until they are
-                _in_transaction(story.step)
+                in_transaction(story.step)
         if str(DAYS) in kind:
             last = minutes.minute_of(story.now) - 1
             bits = minutes.masks(last - DAYS * 1440, last)
@@ -53,7 +55,7 @@ def run(**_: object) -> None:
         polls, reckoned, right_after = [], [], 0
         for number in range(POLLS):
             began_s = time.perf_counter()
-            _in_transaction(story.step)
+            in_transaction(story.step)
             polls.append(time.perf_counter() - began_s)
             began_s = time.perf_counter()
             budget.reckon(story.now)

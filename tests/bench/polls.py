@@ -30,13 +30,13 @@ def main(tables: int, every_s: float, file: Path) -> None:
     signal.signal(signal.SIGTERM, lambda *_: told_to_end.set())
     story = Story(timezone.now() - timedelta(minutes=4), [made.table(name) for name in names(tables)])
     for _ in range(18):
-        _in_transaction(story.step)
+        in_transaction(story.step)
     while not told_to_end.is_set():
         story.now = timezone.now()
-        _in_transaction(story.write)
+        in_transaction(story.write)
         story.arrived = story.log[-1]
         began_s = time.perf_counter()
-        _in_transaction(story.poll)
+        in_transaction(story.poll)
         with file.open("a") as told:
             told.write(f"{time.perf_counter() - began_s:.4f}\n")
         told_to_end.wait(every_s)
@@ -46,7 +46,7 @@ def names(tables: int) -> list[str]:
     return [f"t{number:05}" for number in range(tables)]
 
 
-def _in_transaction(work: Callable[[], object]) -> None:
+def in_transaction(work: Callable[[], object]) -> None:
     from django.db import transaction
 
     with transaction.atomic():
