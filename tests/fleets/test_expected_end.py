@@ -1,7 +1,9 @@
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from statistics import quantiles
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,3 +35,17 @@ def test_an_expected_end_lies_ahead_and_its_worst_is_not_earlier(ran_s: float, p
     if expected.likely is not None and expected.at_worst is not None:
         assert expected.likely >= now - timedelta(seconds=1)
         assert expected.at_worst >= expected.likely - timedelta(seconds=1)
+
+
+@given(st.lists(st.floats(1, 1e5), min_size=1, max_size=60), st.floats(0, 2e5))
+def test_nine_in_ten_are_those_of_the_standard_library(past_s: list[float], ran_s: float) -> None:
+    now = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+    began = now - timedelta(seconds=ran_s)
+    expected = expected_end(began, past_s, now)
+    longer = [one for one in past_s if one > (now - began).total_seconds()]
+    if not longer:
+        assert expected == (None, None, len(past_s), True)
+        return
+    worst_s = quantiles(longer, n=10, method="inclusive")[-1] if len(longer) > 1 else longer[0]
+    assert expected.at_worst is not None
+    assert (expected.at_worst - began).total_seconds() == pytest.approx(worst_s, abs=1e-5)
