@@ -127,7 +127,7 @@ def ask(
             )
         )
     if fresh and keep:
-        _keep(list(fresh.values()))
+        _keep(list(fresh.values()), basis, now)
     return number, tuple(told)
 
 
@@ -180,15 +180,16 @@ _ROWS = (
 )
 _KEEP = (
     'INSERT INTO freshness_proof ("table", era, basis, cutoff, proof_id, watermark, epoch, at)'
-    " SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::timestamptz[],"
-    " %s::int[], %s::timestamptz[]) ON CONFLICT DO NOTHING"
+    " SELECT kept.name, kept.era, %s, kept.cutoff, kept.proof_id, kept.watermark, kept.epoch, %s"
+    " FROM unnest(%s::text[], %s::text[], %s::timestamptz[], %s::text[], %s::timestamptz[], %s::int[])"
+    " AS kept(name, era, cutoff, proof_id, watermark, epoch) ON CONFLICT DO NOTHING"
 )
 
 
-def _keep(proofs: Sequence[Mapping[str, Any]]) -> None:
-    columns = ("table", "era", "basis", "cutoff", "proof_id", "watermark", "epoch", "at")
+def _keep(proofs: Sequence[Mapping[str, Any]], basis: Basis, now: datetime) -> None:
+    columns = ("table", "era", "cutoff", "proof_id", "watermark", "epoch")
     with connection.cursor() as cursor:
-        cursor.execute(_KEEP, [[proof[column] for proof in proofs] for column in columns])
+        cursor.execute(_KEEP, [basis.value, now, *([proof[column] for proof in proofs] for column in columns)])
 
 
 def _fetched(query: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
