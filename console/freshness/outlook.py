@@ -220,7 +220,7 @@ def _breached(seen: Seen) -> Outlook | None:
     reason = f"{duration(seen.row_lag_s)} behind, the SLO is {duration(seen.slo_s)}"
     if seen.holder is not None and _fine(seen):
         holder = f"a transaction of {seen.holder.user} (pid {seen.holder.pid}) has been open at the source"
-        # At MySQL a prepared transaction is in the list of open ones too, while its session lives.
+        # At MariaDB, and MySQL before 8.0.29, a prepared one is in the list of open ones too, while its session lives.
         beside = f", beside {count(seen.prepared, 'prepared transaction')}" if seen.prepared else ""
         since = f"since {seen.holder.since:%H:%M:%S} UTC{beside}"
         return Outlook(Nine.BREACHED, f"{reason}: {holder} {since}.", ("HELD_BY_TXN",))

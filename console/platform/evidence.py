@@ -1,4 +1,4 @@
-"""The newest stamps of declared tables, in one query: what a warehouse and sources of every engine have in common."""
+"""The newest stamps of declared tables: what a warehouse and sources of every engine have in common."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Evidence(ABC):
 
     @abstractmethod
     def _stamps(self, tables: Sequence[Table], budget: Budget) -> Sequence[Stamp]:
-        """One statement: the server's clock, and the newest stamp of every table. Raises Changed, Denied."""
+        """The server's clock, and the newest stamp of every table. Raises Changed, Denied."""
 
     def evidence(self, tables: Sequence[Table]) -> WarehouseReading:
         """The newest stamp of each `(declared name, schema.table, column)`.

@@ -13,7 +13,7 @@ import pytest
 from console.platform import connect
 from console.platform.declared import SourceDeclared, declaration
 from console.platform.mysql import Mysql
-from console.platform.mysql_tables import MysqlTables
+from console.platform.mysql_tables import AT_ONCE, MysqlTables
 from console.platform.ports import PlatformError
 from tests.mysql.server import KINDS, MysqlServer, server
 from tests.platform.contracts import WarehouseContract
@@ -36,6 +36,9 @@ def db(request: pytest.FixtureRequest) -> Iterator[MysqlServer]:
             "CREATE TABLE shop.days (day date)",
             "INSERT INTO shop.days VALUES ('2026-11-22')",
             "CREATE TABLE shop.empty_one (updated_at timestamp NULL)",
+            "SET sql_mode = ''",
+            "CREATE TABLE shop.zeros (at datetime)",
+            "INSERT INTO shop.zeros VALUES ('0000-00-00 00:00:00')",
             "CREATE TABLE shop.texts (updated_at varchar(30))",
             "CREATE TABLE shop.hours (updated_at time)",
             "CREATE DATABASE `odd schema`",
@@ -90,6 +93,18 @@ def test_the_newest_stamp_of_each_table_in_utc_whatever_the_servers_zone(warehou
 def test_a_lone_date_is_a_moment_too(warehouse: MysqlTables) -> None:
     (only,) = warehouse.evidence([("d", "shop.days", "day")]).tables
     assert only.newest_at == datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def test_a_zero_date_is_no_moment(warehouse: MysqlTables) -> None:
+    (only,) = warehouse.evidence([("z", "shop.zeros", "at")]).tables
+    assert only.newest_at is None
+
+
+def test_more_tables_than_fit_into_one_statement(warehouse: MysqlTables) -> None:
+    names = [f"crm.{number}" for number in range(AT_ONCE * 2 + 1)]
+    reading = warehouse.evidence([(name, "shop.customers", "changed") for name in names])
+    assert {each.table for each in reading.tables} == set(names)
+    assert {each.newest_at for each in reading.tables} == {datetime(2026, 11, 22, 3, tzinfo=UTC)}
 
 
 def test_missing_and_unreadable_tables_hide_no_other(warehouse: MysqlTables) -> None:
