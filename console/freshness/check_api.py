@@ -196,6 +196,7 @@ def register(request: HttpRequest, body: CutoffIn) -> CutoffOut:
 class EventOut(Schema):
     """`kind`: status, revoked (what was proven before is not any more), or met (a cutoff)."""
 
+    id: int
     table: str
     at: datetime
     generation: int
@@ -214,7 +215,8 @@ class ChangedOut(Schema):
 
 
 class ChangesOut(Schema):
-    """`more`: there are further ones; ask again with the last table's generation and name as after, after_table."""
+    """`more`: there are further ones; ask again with the last table's generation and name as after and after_table,
+    and with the last event's id as after_event. Each list that came empty keeps what was asked with."""
 
     generation: int
     tables: list[ChangedOut]
@@ -225,11 +227,12 @@ class ChangesOut(Schema):
 class ChangesQuery(Schema):
     after: Annotated[int, Field(ge=0)] = 0
     after_table: str = ""
+    after_event: Annotated[int, Field(ge=0, description="Events after this one, in place of a generation.")] = 0
     limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
 
 
 def event_out(row: TableEvent) -> EventOut:
-    return EventOut(table=row.table, at=row.at, generation=row.generation, kind=row.kind, text=row.text)
+    return EventOut(id=row.pk, table=row.table, at=row.at, generation=row.generation, kind=row.kind, text=row.text)
 
 
 @router.get("/changes", response=ChangesOut, summary="What has changed after a generation")
@@ -239,7 +242,8 @@ def changes(request: HttpRequest, query: Query[ChangesQuery]) -> ChangesOut:
     if query.after_table:
         later |= Q(generation=query.after, name__gt=query.after_table)
     rows = list(TableSnapshot.objects.filter(later, followed=True).order_by("generation", "name")[: query.limit + 1])
-    events = TableEvent.objects.filter(generation__gt=query.after).order_by("id")[: query.limit]
+    since = Q(pk__gt=query.after_event) if query.after_event else Q(generation__gt=query.after)
+    events = list(TableEvent.objects.filter(since).order_by("id")[: query.limit + 1])
     return ChangesOut(
         generation=number,
         tables=[
@@ -254,8 +258,8 @@ def changes(request: HttpRequest, query: Query[ChangesQuery]) -> ChangesOut:
             )
             for row in rows[: query.limit]
         ],
-        events=[event_out(row) for row in events],
-        more=len(rows) > query.limit,
+        events=[event_out(row) for row in events[: query.limit]],
+        more=max(len(rows), len(events)) > query.limit,
     )
 
 

@@ -15,7 +15,7 @@ from console.accounts.models import AuditEntry
 from console.accounts.roles import Role
 from console.freshness.asking import Question, ask
 from console.freshness.check_api import CheckOut
-from console.freshness.models import CutoffRow, Proof
+from console.freshness.models import CutoffRow, Proof, TableEvent, generation
 from console.freshness.watermark import Basis
 from console.lib.api import Encoder
 from tests.api.asking import bearer, token_for
@@ -225,6 +225,28 @@ def test_changes_after_a_generation_can_be_paged_through(client: Client, story: 
     rest = client.get(f"{url}?after={last['generation']}&after_table={last['table']}").json()
     assert [row["table"] for row in rest["tables"]] == [ORDERS.name]
     assert client.get(f"{url}?after={whole['generation']}").json()["tables"] == []
+
+
+def test_no_event_is_lost_between_the_pages_of_changes(client: Client, story: Story) -> None:
+    """A load that revoked what was proven is an event: who pages through them must see each, once."""
+    url = "/api/v1/freshness/changes"
+    TableEvent.objects.bulk_create(
+        TableEvent(table=ORDERS.name, at=story.now, generation=generation(), kind="revoked", text=f"load {number}")
+        for number in range(7)
+    )
+    whole = client.get(url).json()
+    seen, asked_with, more = [], {"after": 0, "after_table": "", "after_event": 0}, True
+    while more:
+        page = client.get(url, asked_with | {"limit": 2}).json()
+        seen += [event["id"] for event in page["events"]]
+        if page["tables"]:
+            last = page["tables"][-1]
+            asked_with |= {"after": last["generation"], "after_table": last["table"]}
+        if page["events"]:
+            asked_with["after_event"] = page["events"][-1]["id"]
+        more = page["more"]
+    assert seen == [event["id"] for event in whole["events"]]
+    assert len(seen) > 7
 
 
 def test_a_new_epoch_is_settled_by_an_operators_word(client: Client, story: Story) -> None:
