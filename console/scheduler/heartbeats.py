@@ -3,7 +3,8 @@
 Airflow's processes write a heartbeat into their Job row every 5 s, with *their* clock. The console compares it with its
 own, so a clock that is off would make a living scheduler look dead, or a dead one alive. Therefore two readings are
 compared: a heartbeat that was not there yet at the reading before, and yet is much older than that reading, was written
-by a clock that is behind. From then on what counts is when the console saw the heartbeat move.
+by a clock that is behind. From then on what counts is when the console saw the heartbeat move, until a heartbeat looks
+younger than such a clock could write: then it was not the clock, but a commit that came late.
 
 Invariants: a process is healthy only with a sign of life younger than `LATE_S` when the reading was begun; a row that
 says "running" proves nothing.
@@ -88,7 +89,10 @@ def pulses(
         elif behind_s > SKEW_S and old and old.heartbeat_at < job.heartbeat_at:
             skew_s = behind_s
         elif old and old.skew_s > 0 and -ahead_s <= old.skew_s + LATE_S:
-            skew_s = old.skew_s  # the readings lay too far apart to tell: what was known still explains it
+            # The readings lay too far apart to tell: what was known still explains it, as far as the heartbeat looks
+            # old. One stamped by a clock that is behind is never seen younger than that.
+            skew_s = min(old.skew_s, -ahead_s)
+            skew_s = skew_s if skew_s > SKEW_S else 0.0
         found.append(Pulse(job.id, job.heartbeat_at, as_of, skew_s))
     return tuple(found)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+import pytest
+
 from console.lib.status import Status
 from console.scheduler.heartbeats import GHOST_S
 from console.scheduler.rules import Memory, Verdict, judge, remember
@@ -79,6 +81,18 @@ def test_a_clock_that_is_behind_makes_nobody_dead(now: datetime) -> None:
 def test_a_clock_that_is_behind_is_remembered_over_a_gap(now: datetime) -> None:
     found, _ = beaten(now, -90, for_s=90, gap_at=30)
     assert found.status == Status.DEGRADED
+
+
+@pytest.mark.parametrize(("late_s", "status"), [(24, Status.DEGRADED), (27, Status.HEALTHY), (60, Status.HEALTHY)])
+def test_a_heartbeat_that_came_late_once_is_no_clock_that_is_behind(now: datetime, late_s: int, status: Status) -> None:
+    """On a machine with too much to do Airflow commits a heartbeat long after it was stamped: seen in the sandbox."""
+    memory = Memory()
+    for at_s in range(0, late_s + 1, 3):
+        at = now + timedelta(seconds=at_s)
+        beat_s = 0 if at_s < 24 else 4 if at_s == 24 else at_s - at_s % 5
+        reading = airflow(job(1, "scheduler-a", now + timedelta(seconds=beat_s)), *helpers(at))
+        memory, _ = remember(memory, reading, at, TWO)
+    assert judge(reading, memory, TWO, seen(at), at).status == status
 
 
 def test_a_clock_that_is_ahead_makes_nobody_alive(now: datetime) -> None:
