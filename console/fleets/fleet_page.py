@@ -97,6 +97,11 @@ class FleetPage:
         return tuple((worker, self.busy.get(worker.instance_id)) for worker in self.workers)
 
     @property
+    def kept_range(self) -> str:
+        """What a form on the page must send along, so that the chart stays the same; "" for the usual range."""
+        return "" if self.range == DEFAULT_RANGE else self.range
+
+    @property
     def bills(self) -> tuple[tuple[str, Cost], ...]:
         words = (("day", "24 hours"), ("month", "30 days"))
         return tuple((word, self.costs[key]) for key, word in words if key in self.costs)

@@ -19,7 +19,7 @@ class Names(forms.Field):
     widget = forms.MultipleHiddenInput
 
     def clean(self, value: Any) -> list[str]:
-        names = [str(name).strip()[:200] for name in value or []][:500]
+        names = [str(name).replace("\x00", "").strip()[:200] for name in value or []][:500]
         return list(super().clean([name for name in names if name]))
 
 

@@ -52,7 +52,7 @@ def drain(request: HttpRequest, queue: str) -> HttpResponse:
     _declared(queue)
     data = request.POST or begun(request.GET)
     form = DrainForm(data)
-    names = data.getlist("workers")
+    names = [name.replace("\x00", "") for name in data.getlist("workers")]
     chosen = Q(instance_id__in=names) | Q(node__in=names) | Q(host__in=names)
     hosts = list(Worker.objects.serving(queue).filter(chosen).values_list("host_key", flat=True))
     context = {

@@ -96,7 +96,7 @@ class Which(Schema):
     status: Level | None = None
     q: str = ""
     limit: Annotated[int, Field(ge=1, le=10_000)] = LIST_LIMIT
-    offset: Annotated[int, Field(ge=0)] = 0
+    offset: Annotated[int, Field(ge=0, le=10_000_000)] = 0
 
 
 class HistoryQuery(Schema):

@@ -17,7 +17,7 @@ from console.incidents import outbox
 from console.incidents.models import Incident, IncidentEvent, Maintenance, Origin, SignalRow
 from console.incidents.rules import Action, State
 from console.incidents.store import close_incident
-from console.lib.words import duration
+from console.lib.words import duration, storable
 from console.live.changes import publish
 
 SNOOZE_MOST = timedelta(hours=24)
@@ -120,7 +120,7 @@ def announce(
         errors["ends_at"] = "In the future: this is over already."
     elif ends_at - starts_at > WINDOW_MOST:
         errors["ends_at"] = f"At most {WINDOW_MOST.days} days after its start."
-    if not reason.strip():
+    if not storable(reason):
         errors["reason"] = "Say why, in a few words."
     elif len(reason) > 1000:
         errors["reason"] = f"{len(reason)} characters; at most 1000."
@@ -131,7 +131,7 @@ def announce(
             targets=wanted,
             starts_at=starts_at,
             ends_at=ends_at,
-            reason=reason.strip(),
+            reason=storable(reason),
             by_id=by.user_id,
             by_name=by.name,
             created_at=now,
@@ -165,14 +165,14 @@ def _unresolved(pk: int) -> Incident:
 
 
 def _needed(reason: str) -> None:
-    if not reason.strip():
+    if not storable(reason):
         raise Invalid({"reason": "Say why, in a few words."})
     if len(reason) > 1000:
         raise Invalid({"reason": f"{len(reason)} characters; at most 1000."})
 
 
 def _said(reason: str) -> str:
-    text = reason.strip()
+    text = storable(reason)
     return f": {text}" if text else "."
 
 

@@ -127,7 +127,8 @@ class Filters:
 
     def address(self, **other: str) -> str:
         wanted = {"state": self.state, "severity": self.severity, "section": self.section, "q": self.q} | other
-        return "?" + urlencode({name: value for name, value in wanted.items() if value and value != "unresolved"})
+        wanted["state"] = wanted["state"] if wanted["state"] != "unresolved" else ""
+        return "?" + urlencode({name: value for name, value in wanted.items() if value})
 
     @property
     def narrowed(self) -> bool:

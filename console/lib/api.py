@@ -25,7 +25,7 @@ from ninja.responses import NinjaJSONEncoder
 from pydantic import AfterValidator, ConfigDict
 
 from console.lib.status import Status
-from console.lib.words import listed
+from console.lib.words import listed, storable
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Remembered(Schema):
 
 
 def _said(text: str) -> str:
-    text = text.strip()
+    text = storable(text)
     if not text:
         raise ValueError("Say why: a reason is required and may not be blank.")
     if len(text) > REASON_LIMIT:

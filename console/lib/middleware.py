@@ -10,6 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Any
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils.decorators import sync_and_async_middleware
@@ -27,6 +28,7 @@ HEADERS = {
 }
 _SANE_ID = re.compile(r"[\w.-]{8,64}", re.ASCII)
 _DETAILS = {
+    400: ("It can't be read: is there a NUL (%00) in its address, or a host that is not ours?", "bad-request"),
     404: ("There is nothing at this address: see /api/v1/openapi.json.", "not-found"),
     405: ("This address does not take this method: see Allow.", "method-not-allowed"),
 }
@@ -85,6 +87,17 @@ def _explain(request: HttpRequest, response: HttpResponseBase) -> HttpResponseBa
     detail, code = _DETAILS.get(response.status_code, (f"{phrase}.", ""))
     headers = {name: value for name, value in response.headers.items() if name in {"Allow", "Retry-After"}}
     return Problem(response.status_code, detail, code=code, headers=headers).response()
+
+
+def readable(get_response: Answer) -> Answer:
+    """Refuses an address with a NUL in it (400), before any name out of it reaches PostgreSQL, which has none."""
+
+    def middleware(request: HttpRequest) -> HttpResponseBase:
+        if "\x00" in request.path or "%00" in request.META.get("QUERY_STRING", ""):
+            raise BadRequest("A NUL (%00) in the address: take it out.")
+        return get_response(request)
+
+    return middleware
 
 
 frame = _around(_identify, _dress)

@@ -48,6 +48,11 @@ def listed(words: list[str], limit: int = 3) -> str:
     return f"{', '.join(words[:-1])} and {words[-1]}"
 
 
+def storable(text: str) -> str:
+    """`text` as PostgreSQL can keep it: without NUL, half a surrogate pair as `?`; and stripped."""
+    return text.replace("\x00", "").encode("utf-8", "replace").decode().strip()
+
+
 def size(bytes_: float | None) -> str:
     """`0 B`, `812 B`, `4.2 kB`, `96 MB`, `1.3 TB`, in powers of ten; `unknown` for None."""
     if bytes_ is None:

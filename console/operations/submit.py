@@ -11,6 +11,7 @@ from django.utils import timezone
 from console.accounts import audit
 from console.accounts.actor import Actor
 from console.history import series
+from console.lib.words import storable
 from console.live import publish
 from console.operations import kinds
 from console.operations.kinds import Invalid, Plan
@@ -39,7 +40,7 @@ class NotNow(Exception):
 
 
 def _reason(reason: str) -> str:
-    text = reason.strip()
+    text = storable(reason)
     if not text:
         raise Invalid({"reason": "Say why, in a few words: the reason stands in the record of this operation."})
     if len(text) > 1000:

@@ -12,6 +12,13 @@
     const next = all[Math.max(0, Math.min(all.length - 1, at + by))];
     if (next) { next.setAttribute("data-kept-cursor", ""); next.scrollIntoView({ block: "nearest" }); }
   }
+  /* a page by plain http has no clipboard at all */
+  async function copyLink() {
+    try {
+      await navigator.clipboard.writeText(location.href);
+      toast({ title: "Link copied", text: location.pathname + location.search, tone: "ok" });
+    } catch (error) { toast({ title: "The browser did not let the link be copied", text: "It is in the address bar: " + location.href, tone: "bad" }); }
+  }
   const cursor = () => $("main tbody tr[data-kept-cursor]");
 
   document.addEventListener("keydown", (event) => {
@@ -28,7 +35,7 @@
     else if (event.key === "k") moveCursor(-1);
     else if (event.key === "Enter" && row && document.activeElement === document.body) { const target = $("a, button", row); if (target) target.click(); }
     else if (event.key === "x" && row) { const box = $("[data-row-check]", row); if (box) box.click(); }
-    else if (event.key === "y") navigator.clipboard.writeText(location.href).then(() => toast({ title: "Link copied", text: location.pathname, tone: "ok" }), () => toast({ title: "The browser did not let the link be copied", tone: "bad" }));
+    else if (event.key === "y") copyLink();
     else if (event.key === "/") { event.preventDefault(); open("qd-palette"); }
     else if (event.key === "?") open("qd-shortcuts");
   });

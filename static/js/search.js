@@ -6,9 +6,11 @@
   const palette = $("#qd-palette");
   if (!palette) return;
   const input = $("input", palette), list = $("ul", palette), none = $("[data-filter-empty]", palette);
+  const NOTHING = none ? none.textContent : "", LOOKING = "Looking…", UNKNOWN = "The search did not answer: whether there is something by that name is unknown.";
   let timer = 0, asked = null;
 
   const hits = () => $$("li[data-hit]", list);
+  const say = (text) => { if (none) none.textContent = text; };
   const clear = () => hits().forEach((item) => item.remove());
 
   /* hits of the words before stay as long as they still fit: no flicker while somebody types */
@@ -34,13 +36,17 @@
     asked = new AbortController();
     try {
       const answer = await fetch("/search?q=" + encodeURIComponent(text), { headers: { Accept: "application/json" }, signal: asked.signal });
-      if (answer.ok && !answer.redirected && input.value.trim() === text) show(await answer.json());
-    } catch (error) { /* typed on, or no answer: the pages are still listed, and the page itself says that it is cut off */ }
+      const found = answer.ok && !answer.redirected ? await answer.json() : null;
+      if (input.value.trim() !== text) return;
+      if (found) show(found);
+      say(found ? NOTHING : UNKNOWN);
+    } catch (error) { if (error.name !== "AbortError") say(UNKNOWN); } // the pages are still listed
   }
   input.addEventListener("input", () => {
     clearTimeout(timer);
     const text = input.value.trim();
-    if (!text) { if (asked) asked.abort(); clear(); return; }
+    if (!text) { if (asked) asked.abort(); clear(); say(NOTHING); return; }
+    say(LOOKING);
     narrow(text.toLowerCase().split(/\s+/));
     timer = setTimeout(ask, WAIT_MS, text);
   });

@@ -62,7 +62,7 @@ def test_filters(operator: Client) -> None:
     assert targets(operator, f"?until={later}") == ["ben", "beta", "alpha"]
 
 
-@pytest.mark.parametrize("query", ["?since=yesterday", "?before=x", "?until=2026-99-99T00:00", "?who=%00"])
+@pytest.mark.parametrize("query", ["?since=yesterday", "?before=x", "?until=2026-99-99T00:00"])
 def test_nonsense_in_the_address_is_said_and_breaks_nothing(operator: Client, query: str) -> None:
     assert operator.get(f"/audit/{query}").status_code == 200
 

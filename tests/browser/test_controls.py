@@ -65,6 +65,15 @@ def test_j_and_k_move_through_rows_and_x_chooses(page: Page) -> None:
     assert page.js("return document.getElementById('check-cpu-09').checked")
 
 
+def test_y_says_where_the_link_is_when_the_page_has_no_clipboard(page: Page) -> None:
+    """As by plain http: the browser offers none there."""
+    page.js("Object.defineProperty(navigator, 'clipboard', {value: undefined, configurable: true})")
+    page.press("y")
+    page.until(lambda: page.all(".qd-toast"))
+    assert page.driver.current_url in page.text(".qd-toasts")
+    page.assert_no_console_errors()
+
+
 def test_a_dangerous_button_waits_for_the_words_and_a_reason(page: Page) -> None:
     page.js("document.querySelector('[data-dialog-open=dlg-demo]').click()")
     button = page.find("#dlg-demo [data-confirm-button]")

@@ -69,3 +69,16 @@ def test_enter_on_nothing_shows_the_search_page(page: Page) -> None:
     page.until(lambda: "/search?q=nothing-like-it" in page.driver.current_url)
     assert "Nothing by the name of" in page.text("#live")
     page.assert_no_console_errors()
+
+
+def test_a_search_without_an_answer_is_unknown_and_not_nothing(page: Page) -> None:
+    page.js(
+        "window.real = window.fetch; window.fetch = (url, ...more) => String(url).startsWith('/search')"
+        " ? Promise.resolve(new Response('', {status: 503})) : window.real(url, ...more)"
+    )
+    said = "#qd-palette [data-filter-empty]"
+    page.press("zzz")
+    page.until(lambda: "whether there is something by that name is unknown" in page.text(said))
+    page.js("window.fetch = window.real")
+    page.press("z")
+    page.until(lambda: page.text(said) == "Nothing by that name.")

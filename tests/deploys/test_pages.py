@@ -376,7 +376,7 @@ def test_the_fleets_page_offers_what_can_be_done(fleet: str) -> None:
         "/deploys/new/?queues=cpu",
         "Replace<span",
         "data-row-check",
-        "running tasks would finish first",
+        "running tasks that would finish first",
     ):
         assert words in text
 

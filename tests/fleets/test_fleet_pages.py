@@ -141,6 +141,16 @@ def test_the_view_is_in_the_address(get: Callable[[str], str]) -> None:
     assert "No worker matches" in get("/fleets/cpu/?q=nothing-like-it")
 
 
+def test_a_filter_keeps_the_range_of_the_chart_and_the_order_of_the_rows(get: Callable[[str], str]) -> None:
+    story.tell(timezone.now())
+    form = get("/fleets/cpu/?range=7d&sort=-slots").split('role="search"')[1].split("</form>")[0]
+    assert '<input type="hidden" name="range" value="7d">' in form
+    assert '<input type="hidden" name="sort" value="-slots">' in form
+    assert 'name="range"' not in get("/fleets/cpu/").split('role="search"')[1].split("</form>")[0]
+    others = get("/fleets/?sort=queue").split('role="search"')[1].split("</form>")[0]
+    assert '<input type="hidden" name="sort" value="queue">' in others
+
+
 def test_a_workers_page_tells_when_its_tasks_should_end(get: Callable[[str], str]) -> None:
     story.tell(timezone.now())
     page = get(worker_url("cpu", "celery@" + story.ids("cpu", 1)[0]))

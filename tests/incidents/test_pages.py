@@ -20,6 +20,7 @@ from console.incidents import actions
 from console.incidents.actions import announce
 from console.incidents.findings import Severity
 from console.incidents.models import Incident, Maintenance
+from console.incidents.pages import Filters
 from console.incidents.store import settle
 from console.overview.judge import judge
 from tests.api.asking import user_of
@@ -45,6 +46,11 @@ def text_of(client: Client, path: str, status: int = 200) -> str:
     answer = client.get(path)
     assert answer.status_code == status, answer.content[:300]
     return answer.content.decode()
+
+
+def test_a_filter_for_the_word_unresolved_stays_in_the_links() -> None:
+    assert Filters(state="all", q="unresolved").address() == "?state=all&q=unresolved"
+    assert Filters(q="x").address() == "?q=x"
 
 
 def test_the_list_names_what_is_open_and_filters_by_its_address(operator: Client, incident: Incident) -> None:
