@@ -10,16 +10,17 @@ import hashlib
 import re
 
 NAME_LIMIT = 500
-_CONTROLS = dict.fromkeys([*range(32), *range(127, 160), 0x2028, 0x2029], "\N{REPLACEMENT CHARACTER}")
+_TURNS = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))  # make a text read another way round
+_CONTROLS = dict.fromkeys([*range(32), *range(127, 160), 0x2028, 0x2029, *_TURNS], "\N{REPLACEMENT CHARACTER}")
 _INSTANCE_ID = re.compile(r"\Ai-[0-9a-f]{8,32}\Z", re.ASCII)
 _PRIVATE_HOST = re.compile(r"\Aip-(\d{1,3})-(\d{1,3})-(\d{1,3})-(\d{1,3})\Z", re.ASCII)
 _ADDRESS = re.compile(r"\A\d{1,3}(\.\d{1,3}){3}\Z", re.ASCII)
 
 
 def kept(name: str) -> str:
-    """`name` as it is kept: no control character, no lone surrogate, at most `NAME_LIMIT` characters.
+    """`name` as it is kept: no control character, none that turns the direction it is read in, no lone surrogate.
 
-    A longer one is cut and ends in a digest, so that two long names never become one.
+    At most `NAME_LIMIT` characters: a longer one is cut and ends in a digest, so that two long names never become one.
     """
     name = name.translate(_CONTROLS).encode("utf-8", "replace").decode()
     if len(name) <= NAME_LIMIT:

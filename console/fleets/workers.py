@@ -15,7 +15,7 @@ from console.fleets.facts import Sights
 from console.fleets.figures import workers_url
 from console.fleets.models import Instance, RunningTask, Worker, WorkerQuerySet
 from console.fleets.names import shortened
-from console.fleets.rules import State
+from console.fleets.rules import OVER, State
 from console.fleets.running import Expected, expected_end, past_runs
 from console.lib.status import Status
 
@@ -237,7 +237,7 @@ def _row(
     if not seen:
         was = "" if state is State.UNKNOWN else f"it was {state.replace('_', ' ')}"
         state, reason = State.UNKNOWN, "; ".join(filter(None, (sights.workers_blind, was)))
-    live = seen and state not in (State.UNKNOWN, State.LOST)
+    live = seen and state is not State.UNKNOWN and state not in OVER  # what it said last is no figure of now
     moments = [at for at in (worker.seen_at, worker.answered_at) if at]
     return WorkerRow(
         node=worker.node,

@@ -103,10 +103,10 @@ def url_of(operation: Operation) -> str:
 
 
 def title_of(operation: Operation) -> str:
-    """What it does, in words; the kind's name where this console no longer knows the kind."""
+    """What it does, in words; the kind's name where this console no longer knows the kind, or what it was asked."""
     try:
         return kinds.get(operation.kind).title(operation.parameters)
-    except KeyError:
+    except (KeyError, TypeError, IndexError, AttributeError):  # of another version: one row must not take the page
         return f"{operation.kind} {operation.target}"
 
 

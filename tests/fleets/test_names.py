@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from unicodedata import bidirectional
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,14 +9,23 @@ from hypothesis import strategies as st
 from console.fleets.figures import fleet_url
 from console.fleets.names import NAME_LIMIT, address_of, host_key, host_of, instance_of, int4, kept, task_key
 
+TURNING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
+
 
 @given(st.text())
 def test_a_kept_name_is_bounded_writable_and_stays_as_it_is(name: str) -> None:
     once = kept(name)
     assert len(once) <= NAME_LIMIT
     assert not any(ord(letter) < 32 for letter in once)
+    assert not any(bidirectional(letter) in TURNING or letter in "\u200e\u200f\u061c" for letter in once)
     once.encode()
     assert kept(once) == once
+
+
+@pytest.mark.parametrize("turn", ["\u202e", "\u202a", "\u2067", "\u2069", "\u200f", "\u061c"])
+def test_a_name_cannot_turn_the_sentence_it_stands_in(turn: str) -> None:
+    """`\\u202egpj.exe` would read `exe.jpg`, and so would what stands behind it."""
+    assert kept(f"celery@{turn}gpj.exe") == "celery@\N{REPLACEMENT CHARACTER}gpj.exe"
 
 
 def test_long_names_that_differ_at_their_end_stay_apart() -> None:

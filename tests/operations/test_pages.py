@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -61,6 +62,14 @@ def test_a_refused_order_is_told_on_the_page(ask: Ask, lamps: Lamps) -> None:
     client = signed_in(Role.OPERATOR)
     answer = client.post(f"/operations/{operation.pk}/order/", {"word": "abort", "reason": "late"}, follow=True)
     assert "It has ended already: succeeded." in answer.content.decode()
+
+
+@pytest.mark.parametrize("parameters", [{}, {"queue": "cpu", "workers": ["i-1"]}, {"workers": None}, {"workers": [{}]}])
+def test_an_operation_of_another_version_does_not_take_the_list(parameters: dict[str, Any]) -> None:
+    Operation.objects.create(
+        kind="drain", target="worker:i-1", reason="because", requested_by_name="mira", parameters=parameters
+    )
+    assert "drain worker:i-1" in signed_in(Role.VIEWER).get("/operations/").content.decode()
 
 
 def test_markup_in_a_reason_is_text(ask: Ask, lamps: Lamps) -> None:
