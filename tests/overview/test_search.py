@@ -119,7 +119,7 @@ def test_no_text_breaks_it_or_matches_everything(platform: datetime, client: Cli
     client.force_login(user_of(Role.VIEWER))
     for accept in ("application/json", "text/html"):
         answer = client.get("/search", {"q": text}, headers={"Accept": accept})
-        assert answer.status_code == 200
+        assert answer.status_code == (400 if "\x00" in text else 200)  # no address may hold that one
         assert b"<script>alert" not in answer.content
     if text == "%":
         assert not search(text).hits
