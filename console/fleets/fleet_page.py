@@ -22,7 +22,7 @@ from console.fleets.workers import COLUMNS, ORDERS, TABS, WorkerRow, counted, or
 from console.lib import listing
 from console.lib.listing import Column, Listing, Pager, Tab
 from console.lib.words import count, duration, listed
-from console.operations.pages import url_of
+from console.operations.models import Operation
 from console.platform.declared import declaration
 
 PAGE = 50
@@ -171,8 +171,8 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
     here = wanted.address()
     workers = worker_rows(rows[pager.start : pager.start + PAGE], queue, sights)
     names = {f"worker:{worker.instance_id}": worker.instance_id for worker in workers if worker.instance_id}
-    held = hands.holders([*names, hands.fleet_target(queue)])
-    busy = {name: Busy(operation.pk, operation.kind, url_of(operation)) for name, operation in held.items()}
+    held = hands.names_of_holders([*names, hands.fleet_target(queue)])
+    busy = {target: Busy(pk, kind, Operation(pk=pk, kind=kind).url) for target, (pk, kind) in held.items()}
     return FleetPage(
         now=now,
         fleet=fleet,

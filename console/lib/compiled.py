@@ -8,8 +8,10 @@ is an error, not an empty word.
 from __future__ import annotations
 
 from datetime import UTC
+from functools import cache
 from typing import Any
 
+from django.conf import settings
 from django.template import engines
 from django.template.backends.jinja2 import Jinja2
 from django.templatetags.static import static
@@ -66,6 +68,14 @@ def draw(name: str, /, **values: Any) -> SafeString:
 
 
 def _template(name: str) -> Template:
+    return _loaded(name) if settings.DEBUG else _kept(name)
+
+
+def _loaded(name: str) -> Template:
     engine = engines[ENGINE]
     assert isinstance(engine, Jinja2)
     return engine.env.get_template(name)
+
+
+_kept = cache(_loaded)
+"""A page draws a hundred small things: looking each up again costs as much as drawing it."""
