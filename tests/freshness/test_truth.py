@@ -30,7 +30,7 @@ from tests.freshness import made
 from tests.freshness.truth import Console, hold, until_complete, watch
 from tests.sandbox.pair import Pair, running
 
-LASTS_S = float(os.environ.get("TRUTH_S", "25"))
+LASTS_S = float(os.environ.get("TRUTH_S", "18"))
 TASK = TaskDeclared("shop-cdc", "shop", "shop-cdc")
 STAMPED = TableDeclared("shop.public.stamped", TASK.name, "public.stamped", "stamped_at", 300, (), 0.1)
 

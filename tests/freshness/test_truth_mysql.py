@@ -35,7 +35,7 @@ from tests.mysql.copying import Carried, Copy
 from tests.mysql.server import KINDS, MysqlServer, server
 from tests.platform.test_heartbeats import ADMIN, run
 
-LASTS_S = float(os.environ.get("TRUTH_S", "15"))
+LASTS_S = float(os.environ.get("TRUTH_S", "10"))
 TASK = TaskDeclared("shop-cdc", "shop", "shop-cdc")
 STAMPED = TableDeclared("shop.shop.stamped", TASK.name, "public.stamped", "stamped_at", 300, (), 0.1)
 INSERT = "INSERT INTO stamped (stamped_at) VALUES (UTC_TIMESTAMP(6))"  # the moment at which the statement begins
