@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from tests.bench.harness import Process, p50, percentile, simulate, started, table, until
+from tests.bench.harness import Caller, Process, p50, percentile, simulate, started, table, until
 from tests.bench.pages import _answers, _session, _token
 from tests.services import free_port
 
@@ -144,15 +144,10 @@ def _shown(side: Side, path: str) -> Shown:
     from concurrent.futures import ThreadPoolExecutor
 
     def ask(times: int) -> tuple[list[float], bytes]:
-        took, body = [], b""
-        with httpx.Client(headers=side.headers, timeout=120) as client:
-            for _ in range(times):
-                began_s = time.perf_counter()
-                answer = client.get(side.base + path)
-                answer.raise_for_status()
-                took.append(time.perf_counter() - began_s)
-                body = answer.content
-        return took, body
+        caller = Caller(side.base, side.headers)
+        found = [caller.get(path) for _ in range(times)]
+        caller.close()
+        return [took_s for took_s, _ in found], found[-1][1]
 
     one, body = ask(20)
     with ThreadPoolExecutor(4) as pool:

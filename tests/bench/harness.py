@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import atexit
+import gzip
+import http.client
 import os
 import signal
+import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 ROOT = Path(__file__).resolve().parents[2]
 TICK = os.sysconf("SC_CLK_TCK")
@@ -99,6 +103,32 @@ def started(process: Process, true: Callable[[], Any], timeout_s: float = 120.0)
         raise
     if process.child.poll() is not None:
         raise SystemExit(f"it ended by itself: {process.last_words()}")
+
+
+class Caller:
+    """One connection that is kept, and no more work between the clock's two looks than a request needs: a client that
+    is rich (httpx) takes as long on these cores as some of the pages."""
+
+    def __init__(self, base: str, headers: Mapping[str, str], timeout_s: float = 120.0) -> None:
+        host = urlsplit(base).netloc
+        self._headers = dict(headers)
+        self._connection = http.client.HTTPConnection(host, timeout=timeout_s)
+        self._connection.connect()
+        self._connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def get(self, path: str) -> tuple[float, bytes]:
+        """Seconds until the whole answer was there, and its body, decompressed. Ends the run where it is no 200."""
+        began_s = time.perf_counter()
+        self._connection.request("GET", path, headers=self._headers)
+        answer = self._connection.getresponse()
+        body = answer.read()
+        took_s = time.perf_counter() - began_s
+        if answer.status != 200:
+            raise SystemExit(f"{path}: {answer.status}")
+        return took_s, gzip.decompress(body) if answer.headers.get("Content-Encoding") == "gzip" else body
+
+    def close(self) -> None:
+        self._connection.close()
 
 
 def percentile(values: Sequence[float], part: float) -> float:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import httpx
 
-from tests.bench.harness import Process, p50, percentile, started, table
+from tests.bench.harness import Caller, Process, p50, percentile, started, table
 from tests.services import free_port
 
 PATHS = (
@@ -36,7 +36,7 @@ def run(*, sizes: Sequence[int], seconds: float, **_: object) -> None:
     for size in sizes:
         _fill(size)
         for path in PATHS:
-            found[path][size] = _measure(server, base + path, headers, size)
+            found[path][size] = _measure(server, base, path, headers, size)
         print(f"  memory of the server with {size:,} workers: {server.memory_mb():.0f} MB", flush=True)
     server.stop()
     rows = []
@@ -81,15 +81,15 @@ def _token() -> str:
     return str(tokens.mint(_user(), Role.VIEWER, "bench", timezone.now(), None)[1])  # type: ignore[arg-type]
 
 
-def _measure(server: Process, url: str, headers: dict[str, str], size: int) -> tuple[float, ...]:
+def _measure(server: Process, base: str, path: str, headers: dict[str, str], size: int) -> tuple[float, ...]:
     """p50 and p95 of one client, CPU of the server a request, p50 and rate of four, kB on the wire and compressed."""
     _refresh(size)
     cpu_s = server.cpu_s()
-    one, bodies = _ask(url, headers, 40)
+    one, bodies = _ask(base, path, headers, 40)
     cpu_s = (server.cpu_s() - cpu_s) / (len(one) + 1)
     _refresh(size)
     lists: list[list[float]] = []
-    threads = [threading.Thread(target=lambda: lists.append(_ask(url, headers, 20)[0])) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: lists.append(_ask(base, path, headers, 20)[0])) for _ in range(4)]
     began_s = time.monotonic()
     for thread in threads:
         thread.start()
@@ -101,18 +101,12 @@ def _measure(server: Process, url: str, headers: dict[str, str], size: int) -> t
     return p50(one), percentile(one, 0.95), cpu_s, p50(four), len(four) / took_s, len(bodies[0]) / 1000, packed
 
 
-def _ask(url: str, headers: dict[str, str], times: int) -> tuple[list[float], list[bytes]]:
-    took, bodies = [], []
-    with httpx.Client(headers=headers, timeout=60) as client:
-        client.get(url)
-        for _ in range(times):
-            began_s = time.perf_counter()
-            answer = client.get(url)
-            took.append(time.perf_counter() - began_s)
-            if answer.status_code != 200:
-                raise SystemExit(f"{url}: {answer.status_code}")
-            bodies.append(answer.content)
-    return took, bodies
+def _ask(base: str, path: str, headers: dict[str, str], times: int) -> tuple[list[float], list[bytes]]:
+    caller = Caller(base, headers)
+    caller.get(path)
+    found = [caller.get(path) for _ in range(times)]
+    caller.close()
+    return [took_s for took_s, _ in found], [body for _, body in found]
 
 
 def _refresh(size: int) -> None:

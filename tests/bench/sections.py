@@ -8,15 +8,13 @@ from __future__ import annotations
 
 import gzip
 import tempfile
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import httpx
 import yaml
 
-from tests.bench.harness import ROOT, Process, p50, percentile, started, table
+from tests.bench.harness import ROOT, Caller, Process, p50, percentile, started, table
 from tests.bench.pages import _answers, _fill, _refresh, _session
 from tests.bench.polls import names
 from tests.services import free_port
@@ -65,17 +63,14 @@ def _measure(platform: Path) -> None:
     started(server, lambda: _answers(base))
     took: dict[str, list[float]] = {path: [] for path in PATHS}
     bodies: dict[str, bytes] = {}
-    with httpx.Client(headers={"Cookie": _session(), "Accept-Encoding": "gzip"}, timeout=60) as client:
-        for round_ in range(ROUNDS + 2):  # two to warm up
-            _refresh(WORKERS)
-            for path in PATHS:
-                began_s = time.perf_counter()
-                answer = client.get(base + path)
-                if round_ > 1:
-                    took[path].append(time.perf_counter() - began_s)
-                if answer.status_code != 200:
-                    raise SystemExit(f"{path}: {answer.status_code}")
-                bodies[path] = answer.content
+    caller = Caller(base, {"Cookie": _session(), "Accept-Encoding": "gzip"})
+    for round_ in range(ROUNDS + 2):  # two to warm up
+        _refresh(WORKERS)
+        for path in PATHS:
+            took_s, bodies[path] = caller.get(path)
+            if round_ > 1:
+                took[path].append(took_s)
+    caller.close()
     server.stop()
     rows = []
     for path, times in sorted(took.items(), key=lambda pair: -p50(pair[1])):
