@@ -24,7 +24,9 @@ LONGEST = (
     "fleets/test_watchers_take_over", "freshness/test_truth", "incidents/test_killed", "incidents/test_killed_workers",
     "incidents/test_storms", "live/test_in_browser", "live/test_stream", "platform/test_broker",
     "agent/test_lease_store_away", "docker/test_machines", "provider/test_board",
-    "platform/test_heartbeats_mysql", "freshness/test_truth_mysql", "platform/test_mysql_tls",
+    "platform/mysql_heartbeats/test_holding", "platform/mysql_heartbeats/test_refusals", "freshness/test_truth_mysql",
+    "platform/mysql_heartbeats/test_truth", "platform/test_mysql_tls", "browser/test_states",
+    "overview/test_query_counts",
 )  # fmt: skip
 """Ten seconds to forty: handed out first, so that no worker waits for the other's last one at the end."""
 
