@@ -106,7 +106,8 @@ class Page:
         assert self.console() == []
 
     def assert_fits(self) -> None:
-        """Nothing sticks out sideways: the page itself never scrolls horizontally (charts may take a moment)."""
+        """Nothing sticks out sideways: the page itself never scrolls horizontally (charts may take a moment); and what
+        is typed into a field can be read there."""
 
         def sticking_out() -> list[str]:
             found = self.js(
@@ -123,6 +124,17 @@ class Page:
         while (found := sticking_out()) and time.monotonic() < deadline:
             time.sleep(0.1)
         assert found == []
+        assert self._squeezed() == []
+
+    def _squeezed(self, least: int = 110) -> list[str]:
+        """Text fields in which not even a short name could be read."""
+        found = self.js(
+            "return Array.from(document.querySelectorAll('main input:is(:not([type]), [type=text], [type=search])'))"
+            ".filter(n => n.checkVisibility() && n.getBoundingClientRect().width < arguments[0])"
+            ".map(n => `${Math.round(n.getBoundingClientRect().width)} px: ${n.outerHTML.slice(0, 120)}`)",
+            least,
+        )
+        return list(found)
 
     def scripts(self, on: bool) -> None:
         """Let pages run their scripts, or not (those of the tests run all the same)."""
