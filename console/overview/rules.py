@@ -72,7 +72,8 @@ class Headline:
     @property
     def sentence(self) -> str:
         remedy = _uncapped(self.remedy.split(". ")[0].rstrip("."))
-        return f"{self.title}; {remedy}." if remedy else f"{self.title}."
+        said = f"{self.title}; {remedy}" if remedy else self.title
+        return said if said.endswith("?") else f"{said}."
 
 
 RANKS: Mapping[tuple[str, Status], int] = {

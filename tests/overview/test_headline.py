@@ -164,3 +164,9 @@ def test_every_verdict_on_a_fleet_has_a_remedy(rule: object) -> None:
     words = re.findall(r'Verdict\(\s*Status\.\w+,\s*f?"([^"]+)"', source)
     assert words
     assert [word for word in words if not fleet_remedy(word)] == []
+
+
+def test_a_remedy_that_is_a_question_ends_as_one(now: datetime) -> None:
+    gone = Blind("the warehouse", now, "nothing answers at 10.0.0.9", "Is it running?")
+    sentence = headline([gone], [], now).sentence
+    assert sentence.endswith("is it running?")
