@@ -8,8 +8,6 @@ from datetime import datetime, timedelta, timezone
 from airflow.sdk import dag, task
 from quarterdeck_airflow.sensors.freshness import FreshnessSensor
 
-CHECKED = 500
-
 
 @dag(
     schedule=timedelta(minutes=4),
@@ -32,27 +30,9 @@ def orders_complete():
     @task
     def read(proof):
         """How many orders there were before the cutoff; fails where the warehouse lacks one that the source has."""
-        import os
-        from contextlib import closing
+        from shop_source import arrived_before
 
-        import psycopg2
-        from shop_source import transaction
-
-        cutoff = min(each["cutoff"] for each in proof)
-        with transaction() as cursor:
-            cursor.execute(
-                "SELECT id FROM orders WHERE created_at < %s ORDER BY id DESC LIMIT %s", [cutoff, CHECKED]
-            )
-            wanted = {row[0] for row in cursor.fetchall()}
-        with closing(psycopg2.connect(os.environ["WAREHOUSE_URL"], connect_timeout=5)) as warehouse:
-            with warehouse.cursor() as cursor:
-                cursor.execute("SELECT id FROM orders WHERE id = ANY(%s)", [list(wanted)])
-                missing = wanted - {row[0] for row in cursor.fetchall()}
-                cursor.execute("SELECT count(*) FROM orders WHERE created_at < %s", [cutoff])
-                count = cursor.fetchone()[0]
-        if missing:
-            raise ValueError(f"proven complete up to {cutoff}, but the warehouse lacks orders {sorted(missing)[:20]}")
-        return count
+        return arrived_before("orders", "created_at", min(each["cutoff"] for each in proof))
 
     read(complete.output)
 

@@ -10,7 +10,6 @@ from airflow.sdk import Asset, dag, task
 
 PAYMENTS = Asset(name="shop_payments", uri="warehouse://shop/payments")
 """The name or the URI stands in platform.yaml, at the cutoffs of the tables that belong to it."""
-CHECKED = 500
 
 
 @dag(
@@ -32,6 +31,7 @@ def payments_settled():
 
         from quarterdeck_airflow.freshness.question import Manner, Question
         from quarterdeck_airflow.hooks.quarterdeck import QuarterdeckHook
+        from shop_source import arrived_before
 
         told = [event.extra for event in triggering_asset_events[PAYMENTS] if "quarterdeck" in event.extra]
         if not told:
@@ -48,32 +48,11 @@ def payments_settled():
             ]
             if unproven:
                 raise ValueError(f"told that {extra['quarterdeck']} is complete, but {'; '.join(unproven)}")
-            settled.append({"cutoff": extra["cutoff"], "proofs": proofs, "payments": paid_before(cutoff)})
+            payments = arrived_before("payments", "updated_at", cutoff)
+            settled.append({"cutoff": extra["cutoff"], "proofs": proofs, "payments": payments})
         return settled
 
     settle()
-
-
-def paid_before(cutoff):
-    """How many payments were last changed before the cutoff. Fails where the warehouse lacks one of the newest."""
-    import os
-    from contextlib import closing
-
-    import psycopg2
-    from shop_source import transaction
-
-    with transaction() as cursor:
-        cursor.execute("SELECT id FROM payments WHERE updated_at < %s ORDER BY id DESC LIMIT %s", [cutoff, CHECKED])
-        wanted = {row[0] for row in cursor.fetchall()}
-    with closing(psycopg2.connect(os.environ["WAREHOUSE_URL"], connect_timeout=5)) as warehouse:
-        with warehouse.cursor() as cursor:
-            cursor.execute("SELECT id FROM payments WHERE id = ANY(%s)", [list(wanted)])
-            missing = wanted - {row[0] for row in cursor.fetchall()}
-            cursor.execute("SELECT count(*) FROM payments WHERE updated_at < %s", [cutoff])
-            count = cursor.fetchone()[0]
-    if missing:
-        raise ValueError(f"proven complete to {cutoff}, but the warehouse lacks payments {sorted(missing)[:20]}")
-    return count
 
 
 payments_settled()
