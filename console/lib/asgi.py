@@ -17,6 +17,7 @@ from typing import Any, cast
 from django.core import signals
 from django.core.exceptions import RequestAborted
 from django.core.handlers.asgi import ASGIHandler, get_script_prefix
+from django.core.handlers.base import BaseHandler
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.urls import set_script_prefix
@@ -35,7 +36,7 @@ class Threaded(ASGIHandler):
     """Django's ASGI handler with the synchronous chain of middleware, run in a thread of a pool."""
 
     def __init__(self) -> None:
-        super().__init__()
+        BaseHandler.__init__(self)  # ASGIHandler's own would load the middleware once more, asynchronously
         self.load_middleware(is_async=False)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
         self._alive = ThreadPoolExecutor(1, thread_name_prefix="alive")

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from http import HTTPStatus
-from inspect import iscoroutinefunction
-from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
-from django.utils.decorators import sync_and_async_middleware
 
 from console.lib.api import CONTENT_TYPE, Problem, internal
 
@@ -36,25 +33,15 @@ _DETAILS = {
 
 def _around(
     before: Callable[[HttpRequest], None], after: Callable[[HttpRequest, HttpResponseBase], HttpResponseBase]
-) -> Callable[[Any], Any]:
-    """A middleware of two pure halves that runs on Django's sync and async path alike."""
+) -> Callable[[Answer], Answer]:
+    """A middleware of two pure halves."""
 
-    @sync_and_async_middleware
-    def middleware(get_response: Any) -> Any:
-        if iscoroutinefunction(get_response):
-            answer: Callable[[HttpRequest], Awaitable[HttpResponseBase]] = get_response
-
-            async def apart(request: HttpRequest) -> HttpResponseBase:
-                before(request)
-                return after(request, await answer(request))
-
-            return apart
-
-        def plain(request: HttpRequest) -> HttpResponseBase:
+    def middleware(get_response: Answer) -> Answer:
+        def answer(request: HttpRequest) -> HttpResponseBase:
             before(request)
             return after(request, get_response(request))
 
-        return plain
+        return answer
 
     return middleware
 
