@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.validators import UnicodeUsernameValidator
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Lower
 
 from console.accounts.chain import Link
 from console.accounts.roles import MEANING, Role, lesser
+from console.lib.kept import kept
 
 ROLES = [(role.value, f"{role}: {MEANING[role]}") for role in Role]
 
@@ -29,6 +30,20 @@ class UserManager(BaseUserManager["User"]):
     def create_superuser(self, username: str, password: str | None = None) -> User:
         """For `manage.py createsuperuser`: an admin."""
         return self.create_user(username, password, role=Role.ADMIN)
+
+    def get(self, *args: Any, **kwargs: Any) -> User:
+        """Django's. By the key alone, as its sign-in asks on every page for who that is, by a kept queryset."""
+        if args or kwargs.keys() != {"pk"} or kwargs["pk"] is None:
+            return super().get(*args, **kwargs)
+        found = _by_key.first(kwargs["pk"])
+        if found is None:
+            raise User.DoesNotExist("There is no user of this number.")
+        return found
+
+
+@kept
+def _by_key(pk: int) -> QuerySet[User]:
+    return User.objects.filter(pk=pk).order_by()
 
 
 class User(AbstractBaseUser):

@@ -12,7 +12,7 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
-from console.overview.models import Verdict
+from console.overview.models import last_verdict
 from console.overview.parts import Flag
 from console.overview.rules import STALE_S, Blind, blindness, clock
 from console.platform.declared import DeclarationError, declaration
@@ -93,7 +93,7 @@ def _shell(now: datetime, path: str) -> Shell:
     platform = declaration()
     # The overview says both by itself, large: blindness in its headline, and the verdict.
     blind = () if path == HOME else blindness(Source.objects.sights(now), SOURCES.values())
-    row = Verdict.objects.filter(pk=Verdict.ONLY).first()
+    row = last_verdict.first()
     environment = Environment(platform.name, platform.region, row.airflow_version if row else "")
     if row is None:
         return Shell(now, environment, blind=blind)

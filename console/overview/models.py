@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
+from django.db.models import QuerySet
+
+from console.lib.kept import kept
 
 
 class VerdictQuerySet(models.QuerySet["Verdict"]):
@@ -31,3 +34,9 @@ class Verdict(models.Model):
 
     def __str__(self) -> str:
         return self.text or "all is well"
+
+
+@kept
+def last_verdict() -> QuerySet[Verdict]:
+    """None before the first."""
+    return Verdict.objects.filter(pk=Verdict.ONLY)

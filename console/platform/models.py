@@ -6,10 +6,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
+from console.lib.kept import kept
 from console.platform.rules import Sight, SourceState, sight
 from console.platform.sources import SOURCES, SourceSpec
 
@@ -26,32 +28,37 @@ class SourceQuerySet(models.QuerySet["Source"]):
     def sights(self, now: datetime, specs: Iterable[SourceSpec] | None = None) -> dict[str, Sight]:
         """The verdict on each source, by name, in one query; all of them by default."""
         wanted = list(SOURCES.values() if specs is None else specs)
-        kept = _KEPT.get()
-        states = kept if kept else self._states()
-        if kept is not None:
-            kept |= states
+        known = _KNOWN.get()
+        states = known if known else _states()
+        if known is not None:
+            known |= states
         return {spec.name: sight(spec, states.get(spec.name, SourceState()), now) for spec in wanted}
 
-    def _states(self) -> dict[str, SourceState]:
-        rows = self.values_list("name", "as_of", "attempted_at", "failing_since", "error", "remedy")
-        return {
-            name: SourceState(as_of, attempted_at, failing_since, error, remedy)
-            for name, as_of, attempted_at, failing_since, error, remedy in rows
-        }
+
+@kept
+def _rows() -> QuerySet[Source, tuple[Any, ...]]:
+    return Source.objects.values_list("name", "as_of", "attempted_at", "failing_since", "error", "remedy")
 
 
-_KEPT: ContextVar[dict[str, SourceState] | None] = ContextVar("sources_of_a_request", default=None)
+def _states() -> dict[str, SourceState]:
+    return {
+        name: SourceState(as_of, attempted_at, failing_since, error, remedy)
+        for name, as_of, attempted_at, failing_since, error, remedy in _rows()
+    }
+
+
+_KNOWN: ContextVar[dict[str, SourceState] | None] = ContextVar("sources_of_a_request", default=None)
 
 
 @contextmanager
 def sources_read_once() -> Iterator[None]:
     """Within it the sources are read from the database once: a page asks for them in each of its sections, and must
     not say of one that it is seen above and unseen below."""
-    token = _KEPT.set({})
+    token = _KNOWN.set({})
     try:
         yield
     finally:
-        _KEPT.reset(token)
+        _KNOWN.reset(token)
 
 
 class Source(models.Model):
