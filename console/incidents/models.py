@@ -27,10 +27,6 @@ class IncidentQuerySet(models.QuerySet["Incident"]):
     def unresolved(self) -> IncidentQuerySet:
         return self.filter(state__in=_UNRESOLVED)
 
-    def for_a_list(self) -> IncidentQuerySet:
-        """Without what only an incident's own page shows: evidence may be long."""
-        return self.defer("evidence", "latest", "recommended", "children")
-
     def worst_first(self) -> IncidentQuerySet:
         """What waits for somebody before what is in hand, then by severity, then the newest."""
         handled = Case(When(state=State.OPEN, then=0), default=1, output_field=models.IntegerField())
@@ -114,6 +110,21 @@ class Incident(models.Model):
             paged_at=self.paged_at,
             owed=self.owed,
         )
+
+
+class IncidentTally(models.Model):
+    """How many incidents there are of a kind. The database keeps it (`console.lib.tallies`): nothing here writes it."""
+
+    state = models.CharField(max_length=12)
+    severity = models.CharField(max_length=10)
+    section = models.CharField(max_length=40)
+    number = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["state", "severity", "section"], name="incident_tally_once")]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.severity} {self.state} in {self.section}"
 
 
 class IncidentEvent(models.Model):

@@ -1,16 +1,22 @@
-"""The pages of incidents: the list with its noise, and one incident. Each one frozen object, by bounded queries."""
+"""The list of incidents with its noise, and what other pages tell of incidents: frozen values, by bounded queries.
+
+No query but the search for words grows with the incidents that are over: they are two years' worth, in time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
-from django.db.models import Count, Exists, Max, OuterRef, Q, Sum
+from django.db import connection
+from django.db.models import Count, Q
 
+from console.incidents import sql
 from console.incidents.findings import Severity
-from console.incidents.models import Incident, IncidentEvent, IncidentQuerySet, Maintenance
+from console.incidents.models import Incident, IncidentEvent, IncidentQuerySet, IncidentTally, Maintenance
 from console.incidents.rules import UNRESOLVED, State
 from console.incidents.sources import DETECTED
 from console.lib.words import count
@@ -58,27 +64,59 @@ class Row:
         return f"/i/{self.id}"
 
 
+_OF_ROW = (
+    "pk", "title", "sentence", "severity", "state", "target", "key", "opened_at", "resolved_at", "acknowledged_by",
+    "snoozed_by", "snoozed_until", "triggers", "folded", "owed",
+)  # fmt: skip
+
+
 def row_of(incident: Incident, now: datetime) -> Row:
-    resolved = incident.state == State.RESOLVED
-    taken = incident.acknowledged_by or (incident.snoozed_by if incident.state == State.SNOOZED else "")
+    return _row(now, *(getattr(incident, name) for name in _OF_ROW))
+
+
+def rows_of(incidents: IncidentQuerySet, now: datetime) -> list[Row]:
+    """The rows of some incidents in their order: without what only an incident's own page shows, evidence may be long.
+    One query."""
+    return [_row(now, *values) for values in incidents.values_list(*_OF_ROW)]
+
+
+def _row(
+    now: datetime,
+    pk: int,
+    title: str,
+    sentence: str,
+    severity: str,
+    state: str,
+    target: str,
+    key: str,
+    opened_at: datetime,
+    resolved_at: datetime | None,
+    acknowledged_by: str,
+    snoozed_by: str,
+    snoozed_until: datetime | None,
+    triggers: int,
+    folded: int,
+    owed: bool,
+) -> Row:
+    resolved = state == State.RESOLVED
     return Row(
-        id=incident.pk,
-        name=f"INC-{incident.pk}",
-        title=incident.title,
-        sentence=incident.sentence,
-        severity=incident.severity,
-        state=incident.state,
-        look="healthy" if resolved else LOOKS[Severity(incident.severity)],
-        target=incident.target,
-        key=incident.key,
-        opened_at=incident.opened_at,
-        resolved_at=incident.resolved_at,
-        lasted_s=max(0.0, ((incident.resolved_at or now) - incident.opened_at).total_seconds()),
-        taken_by=taken,
-        snoozed_until=incident.snoozed_until,
-        triggers=incident.triggers,
-        folded=incident.folded,
-        quiet=incident.owed and not resolved,
+        id=pk,
+        name=f"INC-{pk}",
+        title=title,
+        sentence=sentence,
+        severity=severity,
+        state=state,
+        look="healthy" if resolved else LOOKS[Severity(severity)],
+        target=target,
+        key=key,
+        opened_at=opened_at,
+        resolved_at=resolved_at,
+        lasted_s=max(0.0, ((resolved_at or now) - opened_at).total_seconds()),
+        taken_by=acknowledged_by or (snoozed_by if state == State.SNOOZED else ""),
+        snoozed_until=snoozed_until,
+        triggers=triggers,
+        folded=folded,
+        quiet=owed and not resolved,
     )
 
 
@@ -129,6 +167,10 @@ class Filters:
         wanted = {"state": self.state, "severity": self.severity, "section": self.section, "q": self.q} | other
         wanted["state"] = wanted["state"] if wanted["state"] != "unresolved" else ""
         return "?" + urlencode({name: value for name, value in wanted.items() if value})
+
+    def takes(self, severity: str, section: str) -> bool:
+        """Whether an incident of this severity in this section is among them, as far as these say."""
+        return self.severity in ("", severity) and self.section in ("", section)
 
     @property
     def narrowed(self) -> bool:
@@ -185,34 +227,43 @@ def chosen(filters: Filters, *, state: bool = True) -> IncidentQuerySet:
 
 
 def list_page(now: datetime, query: Mapping[str, str]) -> ListPage:
-    """The page `/incidents/` as its address asks for it. Six queries, however many incidents."""
+    """The page `/incidents/` as its address asks for it. Five queries, a sixth where words are looked for."""
     filters = read(query)
-    by_state = dict(chosen(filters, state=False).order_by().values_list("state").annotate(n=Count("pk")))
-    counts = {str(state): by_state.get(str(state), 0) for state in State}
-    counts |= {"unresolved": sum(counts[state] for state in UNRESOLVED), "all": sum(counts.values())}
+    tally = list(IncidentTally.objects.filter(number__gt=0).values_list("state", "severity", "section", "number"))
+    everywhere = _by_state((state, number) for state, _, _, number in tally)
+    if filters.q:
+        by_state = chosen(filters, state=False).order_by().values_list("state").annotate(number=Count("pk"))
+        counts = _by_state(by_state)
+    else:
+        counts = _by_state((state, number) for state, *kind, number in tally if filters.takes(*kind))
     found = chosen(filters)
     if filters.before:
         found = found.filter(pk__lt=filters.before)
-    rows = list(found.for_a_list()[: PAGE + 1])
+    rows = rows_of(found[: PAGE + 1], now)
     noise = _noise(now)
-    open_rows = list(Incident.objects.unresolved().order_by().values_list("state", "section"))
-    waiting = sum(state == State.OPEN for state, _ in open_rows)
-    sections = Incident.objects.order_by("section").values_list("section", flat=True).distinct()[:20]
     return ListPage(
-        headline=_headline(len(open_rows), waiting),
+        headline=_headline(everywhere["unresolved"], everywhere[State.OPEN]),
         text="Each stays open until it is seen to be over. Dependent findings are part of their cause.",
-        rows=tuple(row_of(row, now) for row in rows[:PAGE]),
+        rows=tuple(rows[:PAGE]),
         states=tuple(_choice(filters, state, counts) for state in STATES),
-        sections=tuple(sections),
+        sections=tuple(sorted({section for _, _, section, _ in tally})),
         severities=tuple(Severity),
         filters=filters,
-        earlier=filters.address(before=str(rows[PAGE - 1].pk)) if len(rows) > PAGE else "",
+        earlier=filters.address(before=str(rows[PAGE - 1].id)) if len(rows) > PAGE else "",
         export=f"/incidents/export.csv{filters.address()}",
         noise=noise,
         noise_said=_noise_said(noise),
         windows=tuple(Maintenance.objects.ahead(now).order_by("starts_at")[:20]),
         sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
     )
+
+
+def _by_state(rows: Iterable[tuple[str, int]]) -> Counter[str]:
+    """How many of each state, of those that are not over, and of all."""
+    counts: Counter[str] = Counter()
+    for state, number in rows:
+        counts[state] += number
+    return counts + Counter({"unresolved": sum(counts[state] for state in UNRESOLVED), "all": counts.total()})
 
 
 def _choice(filters: Filters, state: str, counts: Mapping[str, int]) -> Choice:
@@ -232,24 +283,10 @@ def _headline(unresolved: int, waiting: int) -> str:
 
 def _noise(now: datetime) -> tuple[Noise, ...]:
     """Which key told most, and whether anybody did anything about it. One query."""
-    by_person = IncidentEvent.objects.filter(incident=OuterRef("pk"), kind__in=ACTED).exclude(by="")
-    recent = Incident.objects.filter(opened_at__gte=now - timedelta(days=NOISE_DAYS)).annotate(acted=Exists(by_person))
-    found = (
-        recent.order_by()
-        .values("key")
-        .annotate(
-            told=Sum("triggers"),
-            incidents=Count("pk"),
-            helped=Count("pk", filter=Q(acted=True)),
-            last=Max("opened_at"),
-            name=Max("title"),
-        )
-        .filter(told__gt=0)
-        .order_by("-told", "key")[:NOISE]
-    )
-    return tuple(
-        Noise(one["key"], one["name"], one["told"], one["incidents"], one["helped"], one["last"]) for one in found
-    )
+    since = now - timedelta(days=NOISE_DAYS)
+    with connection.cursor() as cursor:
+        cursor.execute(sql.NOISE, {"since": since, "most": NOISE, "acted": [str(kind) for kind in ACTED]})
+        return tuple(Noise(*row) for row in cursor.fetchall())
 
 
 def _noise_said(noise: tuple[Noise, ...]) -> str:
@@ -276,4 +313,4 @@ def flagged() -> Flagged:
 
 def open_rows(now: datetime, limit: int = 5) -> tuple[Row, ...]:
     """The incidents that are not over, the worst and newest first, for the overview. One query."""
-    return tuple(row_of(row, now) for row in Incident.objects.unresolved().for_a_list().worst_first()[:limit])
+    return tuple(rows_of(Incident.objects.unresolved().worst_first()[:limit], now))
