@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import Count, Q
+from django.db.models import Q
 
 from console.incidents import sql
 from console.incidents.findings import Severity
 from console.incidents.models import Incident, IncidentEvent, IncidentQuerySet, IncidentTally, Maintenance
 from console.incidents.rules import UNRESOLVED, State
 from console.incidents.sources import DETECTED
+from console.lib import matching
 from console.lib.words import count
 from console.platform.models import Source
 from console.platform.rules import Sight
@@ -168,6 +169,11 @@ class Filters:
         wanted["state"] = wanted["state"] if wanted["state"] != "unresolved" else ""
         return "?" + urlencode({name: value for name, value in wanted.items() if value})
 
+    @property
+    def states(self) -> tuple[str, ...] | None:
+        """None: any."""
+        return {"all": None, "unresolved": UNRESOLVED}.get(self.state, (self.state,))
+
     def takes(self, severity: str, section: str) -> bool:
         """Whether an incident of this severity in this section is among them, as far as these say."""
         return self.severity in ("", severity) and self.section in ("", section)
@@ -219,10 +225,8 @@ def chosen(filters: Filters, *, state: bool = True) -> IncidentQuerySet:
     if filters.q:
         words = Q(title__icontains=filters.q) | Q(key__icontains=filters.q) | Q(target__icontains=filters.q)
         found = found.filter(words | Q(sentence__icontains=filters.q))
-    if state and filters.state == "unresolved":
-        found = found.filter(state__in=UNRESOLVED)
-    elif state and filters.state != "all":
-        found = found.filter(state=filters.state)
+    if state and filters.states is not None:
+        found = found.filter(state__in=filters.states)
     return found
 
 
@@ -232,14 +236,13 @@ def list_page(now: datetime, query: Mapping[str, str]) -> ListPage:
     tally = list(IncidentTally.objects.filter(number__gt=0).values_list("state", "severity", "section", "number"))
     everywhere = _by_state((state, number) for state, _, _, number in tally)
     if filters.q:
-        by_state = chosen(filters, state=False).order_by().values_list("state").annotate(number=Count("pk"))
-        counts = _by_state(by_state)
+        by_state, page = matching.look(chosen(filters, state=False), filters.states, filters.before, PAGE + 1)
+        counts, found = _by_state(by_state.items()), Incident.objects.filter(pk__in=page).order_by("-pk")
     else:
         counts = _by_state((state, number) for state, *kind, number in tally if filters.takes(*kind))
-    found = chosen(filters)
-    if filters.before:
-        found = found.filter(pk__lt=filters.before)
-    rows = rows_of(found[: PAGE + 1], now)
+        found = chosen(filters)
+        found = found.filter(pk__lt=filters.before) if filters.before else found
+    rows = rows_of(found[: PAGE + 1], now) if counts[filters.state] else []  # else all would be looked at for nothing
     noise = _noise(now)
     return ListPage(
         headline=_headline(everywhere["unresolved"], everywhere[State.OPEN]),

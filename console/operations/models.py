@@ -95,6 +95,8 @@ class Operation(models.Model):
             models.Index("next_tick_at", name="operation_due", condition=Q(state__in=[str(s) for s in ACTIVE])),
             models.Index(F("created_at").desc(), name="operation_newest"),
             models.Index("target", F("created_at").desc(), name="operation_of_target"),
+            models.Index("finished_at", name="operation_failed", condition=Q(state="failed")),
+            models.Index("kind", F("id").desc(), name="operation_of_kind"),
         ]
 
     def __str__(self) -> str:
@@ -120,6 +122,21 @@ class Operation(models.Model):
             held=frozenset(self.targets.filter(released_at=None).values_list("target", flat=True)),
             refused=refused or {},
         )
+
+
+class OperationTally(models.Model):
+    """How many operations there are of each. The database keeps it (`console.lib.tallies`), no code here."""
+
+    state = models.CharField(max_length=10)
+    kind = models.CharField(max_length=40)
+    by_console = models.BooleanField()  # asked for by nobody who has an account
+    number = models.BigIntegerField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["state", "kind", "by_console"], name="operation_tally_once")]
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.kind} {self.state}"
 
 
 class Target(models.Model):
