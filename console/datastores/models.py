@@ -5,9 +5,13 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from django.db import models
+from django.db.models import QuerySet
 
 from console.datastores.rules import Facts, What
+from console.lib.kept import kept
 from console.platform.readings import DatastoreReading
+
+CHANGES_SHOWN = 20
 
 
 class Datastore(models.Model):
@@ -54,9 +58,6 @@ class Datastore(models.Model):
 
 
 class ChangeQuerySet(models.QuerySet["Change"]):
-    def newest(self, limit: int) -> list[Change]:
-        return list(self.order_by("-at", "-id")[:limit])
-
     def forget(self, now: datetime) -> None:
         """Drop what is older than anything that is shown."""
         self.filter(at__lt=now - timedelta(days=Change.KEPT_DAYS)).delete()
@@ -77,3 +78,13 @@ class Change(models.Model):
 
     def __str__(self) -> str:
         return f"{self.datastore}: {self.was} → {self.became}"
+
+
+@kept
+def every_datastore() -> QuerySet[Datastore]:
+    return Datastore.objects.all()
+
+
+@kept
+def newest_changes() -> QuerySet[Change]:
+    return Change.objects.order_by("-at", "-id")[:CHANGES_SHOWN]

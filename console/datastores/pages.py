@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from console.datastores.models import Change, Datastore
+from console.datastores.models import Datastore, every_datastore, newest_changes
 from console.datastores.poll import URL
 from console.datastores.rules import KINDS, Verdict, judge, redundant, statement
 from console.lib.status import Status, counted, worst
@@ -14,8 +14,6 @@ from console.platform.declared import DatastoreDeclared, declaration
 from console.platform.models import Source
 from console.platform.rules import Sight
 from console.platform.sources import DATASTORES
-
-SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -76,7 +74,7 @@ class DatastoresPage:
 def datastores_summary(now: datetime) -> DatastoresSummary:
     """Two queries."""
     sight = Source.objects.sights(now, [DATASTORES])[DATASTORES.name]
-    known = {row.id: row for row in Datastore.objects.all()}
+    known = {row.id: row for row in every_datastore()}
     rows = tuple(_row(one, known.get(one.id), sight) for one in declaration().datastores)
     status = worst(row.verdict.status for row in rows)
     remedies = [row.verdict.remedy for row in rows if row.verdict.status is status]
@@ -103,9 +101,7 @@ def datastores_page(now: datetime) -> DatastoresPage:
         text = f"{summary.sight.reason[:1].upper()}{summary.sight.reason[1:]}. {summary.sight.remedy}".strip()
     else:
         text = summary.remedy or f"{count(len(summary.rows), 'datastore')}; AWS is asked every 10 s."
-    changes = tuple(
-        ChangeRow(row.at, row.datastore, row.what, row.was, row.became) for row in Change.objects.newest(SHOWN)
-    )
+    changes = tuple(ChangeRow(row.at, row.datastore, row.what, row.was, row.became) for row in newest_changes())
     return DatastoresPage(summary, summary.reason, text, changes)
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-from django.db.models import F
-
 from console.fleets import hands
+from console.fleets import rows as ask
 from console.fleets.charts import DEFAULT_RANGE, LEGEND, RANGES
 from console.fleets.facts import Sights
 from console.fleets.figures import Fleet, fleet_of, fleet_url
-from console.fleets.models import GroupSnapshot, QueueSnapshot, RunningTask, Worker
+from console.fleets.models import GroupSnapshot, QueueSnapshot, Worker
 from console.fleets.poll import declared_queues
 from console.fleets.scaling.bills import Cost, costs, levels
 from console.fleets.scaling.pages import ScalingCard, scaling_card
@@ -25,8 +24,7 @@ from console.lib.words import count, duration, listed
 from console.operations.models import Operation
 from console.platform.declared import declaration
 
-PAGE = 50
-WAITING_SHOWN = 8
+PAGE = ask.PAGE
 
 
 class Unknown(Exception):
@@ -141,7 +139,7 @@ class FleetPage:
 
 def find_queue(queue: str, now: datetime) -> QueueSnapshot:
     """Its row; a declared queue has one even before it was ever seen. Raises Unknown."""
-    row = QueueSnapshot.objects.filter(queue=queue.replace("\x00", "")).first()
+    row = ask.queue.first(queue.replace("\x00", ""))
     if row is not None:
         return row
     if declaration().fleet(queue) is not None:
@@ -154,11 +152,11 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
     """Seventeen queries, however many workers there are. Raises Unknown."""
     row = find_queue(queue, now)
     sights = Sights.at(now)
-    groups = GroupSnapshot.objects.in_bulk()
+    groups = ask.groups()
     fleet = fleet_of(row, groups, sights)
     wanted = listing.read(query, states=[key for key, *_ in TABS], columns=ORDERS, default_sort="worker")
     everyone = Worker.objects.serving(queue)
-    zones, releases, states = spread(everyone)
+    zones, releases, states = spread(queue)
     known = sum(states.values())
     matching = everyone.matching(wanted.q) if wanted.q else everyone
     if wanted.q:
@@ -166,10 +164,14 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
     chosen = next((states_ for key, _, states_ in TABS if key == wanted.state), None)
     total = sum(states.values()) if chosen is None else sum(states.get(state, 0) for state in chosen)
     pager = listing.pager(wanted, total, PAGE)
-    rows = ordered(matching if chosen is None else matching.filter(state__in=chosen), wanted.sort)
+    if chosen is None and not wanted.q and wanted.sort == wanted.default_sort and pager.start == 0:
+        rows = ask.first_workers([queue])
+    else:
+        found = ordered(matching if chosen is None else matching.filter(state__in=chosen), wanted.sort)
+        rows = list(found[pager.start : pager.start + PAGE])
     range_ = query.get("range", "") if query.get("range", "") in RANGES else DEFAULT_RANGE
     here = wanted.address()
-    workers = worker_rows(rows[pager.start : pager.start + PAGE], queue, sights)
+    workers = worker_rows(rows, queue, sights)
     names = {f"worker:{worker.instance_id}": worker.instance_id for worker in workers if worker.instance_id}
     held = hands.names_of_holders([*names, hands.fleet_target(queue)])
     busy = {target: Busy(pk, kind, Operation(pk=pk, kind=kind).url) for target, (pk, kind) in held.items()}
@@ -257,15 +259,11 @@ def _text(fleet: Fleet, zones: int) -> str:
 def _waiting(queue: str, sights: Sights) -> tuple[WaitingTask, ...]:
     if not sights.tasks.seen:
         return ()
-    rows = RunningTask.objects.filter(queue=queue, state="queued").order_by(F("queued_at").asc(nulls_last=True), "key")
     return tuple(
         WaitingTask(
-            f"{row.dag_id}.{row.task_id}",
-            row.run_id,
-            row.pool,
-            (sights.now - row.queued_at).total_seconds() if row.queued_at else None,
+            f"{dag_id}.{task_id}", run_id, pool, (sights.now - queued_at).total_seconds() if queued_at else None
         )
-        for row in rows[:WAITING_SHOWN]
+        for dag_id, task_id, run_id, pool, queued_at in ask.waiting(queue)
     )
 
 
@@ -302,7 +300,7 @@ class WorkerPage:
 def worker_page(queue: str, node: str, now: datetime) -> WorkerPage:
     """Eight queries. Raises Unknown."""
     found = find_queue(queue, now)
-    worker = Worker.objects.filter(node=node.replace("\x00", "")).first()
+    worker = ask.worker.first(node.replace("\x00", ""))
     if worker is None:
         known = Worker.objects.serving(found.queue).order_by("node").values_list("node", flat=True)[:500]
         raise Unknown("worker", node, list(known))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
+
 from console.fleets.crew import target as worker_target
 from console.fleets.models import Worker
 from console.fleets.rules import State
+from console.lib.kept import kept
 from console.operations.models import Operation, Target
 
 
@@ -23,8 +26,13 @@ def holders(targets: Iterable[str]) -> dict[str, Operation]:
 
 def names_of_holders(targets: Iterable[str]) -> dict[str, tuple[int, str]]:
     """Number and kind of the active operation that holds each of these targets, for a page. One query."""
-    rows = Target.objects.filter(target__in=list(targets), released_at=None)
-    return {target: (pk, kind) for target, pk, kind in rows.values_list("target", "operation_id", "operation__kind")}
+    return {target: (pk, kind) for target, pk, kind in _holders(list(targets))}
+
+
+@kept
+def _holders(targets: list[str]) -> QuerySet[Target, tuple[str, int, str]]:
+    rows = Target.objects.filter(target__in=targets, released_at=None)
+    return rows.values_list("target", "operation_id", "operation__kind")
 
 
 def holder_of_fleet(queue: str) -> Operation | None:

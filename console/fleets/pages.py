@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Case, Count, F, IntegerField, Value, When
+from django.db.models import Case, F, IntegerField, Value, When
 
+from console.fleets import rows as ask
 from console.fleets.facts import Sights, why_blind
 from console.fleets.figures import Fleet, Totals, fleet_of, totals
-from console.fleets.models import GroupSnapshot, Instance, QueueSnapshot, RunningTask, Watch
+from console.fleets.models import GroupSnapshot, QueueSnapshot, Watch
 from console.fleets.poll import declared_queues
 from console.fleets.scaling.told import NOTHING, Told, told
 from console.lib import listing
@@ -20,10 +21,7 @@ from console.lib.words import count
 from console.platform.declared import declaration
 from console.platform.rules import Sight
 
-WORST = 6
-"""Undeclared queues in the summary: the worst ones."""
 CARDS = 12
-ROWS = 50
 OTHER_COLUMNS = (
     # key, heading, falls at first
     ("queue", "Queue", False),
@@ -83,13 +81,12 @@ def _calm(it: Totals, queues: int) -> str:
 
 def fleets_summary(now: datetime) -> FleetsSummary:
     """What the overview shows of the fleets; seven queries."""
-    return _summary(Sights.at(now), now, GroupSnapshot.objects.in_bulk())
+    return _summary(Sights.at(now), now, ask.groups())
 
 
 def _summary(sights: Sights, now: datetime, groups: Mapping[str, GroupSnapshot]) -> FleetsSummary:
     declared = declared_queues()
-    others = QueueSnapshot.objects.exclude(queue__in=declared).filter(rank__gt=1).order_by("-rank", "queue")[:WORST]
-    rows = {row.queue: row for row in [*QueueSnapshot.objects.filter(queue__in=declared), *others]}
+    rows = {row.queue: row for row in [*ask.queues(declared), *ask.worst_others(declared)]}
     blank = {queue: QueueSnapshot(queue=queue, first_seen_at=now, seen_at=now) for queue in declared}
     fleets = tuple(fleet_of(row, groups, sights) for row in {**blank, **rows}.values())
     everything = totals(sights)
@@ -164,7 +161,7 @@ class FleetsPage:
 def fleets_page(now: datetime, query: Mapping[str, str]) -> FleetsPage:
     """Eighteen queries, however many queues and workers there are."""
     sights = Sights.at(now)
-    groups = GroupSnapshot.objects.in_bulk()
+    groups = ask.groups()
     summary = _summary(sights, now, groups)
     wanted = listing.read(query, states=(), columns=_OTHER_ORDERS, default_sort="-outstanding")
     # Cards turn by `cards`, rows by `page`.
@@ -194,7 +191,7 @@ def fleets_page(now: datetime, query: Mapping[str, str]) -> FleetsPage:
         others_pager=other_pager,
         columns=listing.columns(wanted, OTHER_COLUMNS),
         listing=wanted,
-        watch=Watch.objects.first(),
+        watch=ask.watch.first(),
         sights=sights,
     )
 
@@ -219,12 +216,16 @@ def _others(wanted: Listing, declared: list[str], known: int) -> tuple[list[Queu
     if wanted.q:
         rows = rows.filter(queue__icontains=wanted.q)
     total = rows.count() if wanted.q else known
-    pager = listing.pager(wanted, total, ROWS)
+    pager = listing.pager(wanted, total, ask.PAGE)
+    by_default = wanted.sort == wanted.default_sort
+    if not total:
+        return [], pager, total
+    if by_default and not wanted.q and pager.start == 0:
+        return ask.first_others(declared), pager, total
     column = F(_OTHER_ORDERS.get(wanted.column, "queued"))
     order = column.desc(nulls_last=True) if wanted.falls else column.asc(nulls_last=True)
-    by_default = wanted.sort == wanted.default_sort
     keys = (F("rank").desc(), order, F("queue").asc()) if by_default else (order, F("queue").asc())
-    return list(rows.order_by(*keys)[pager.start : pager.start + ROWS]) if total else [], pager, total
+    return list(rows.order_by(*keys)[pager.start : pager.start + ask.PAGE]), pager, total
 
 
 def _heading(summary: FleetsSummary, declared: int) -> str:
@@ -254,18 +255,16 @@ def _text(declared: int, others: int) -> str:
 def _waiting(sights: Sights) -> Waiting | None:
     if not sights.tasks.seen:
         return None
-    row = RunningTask.objects.filter(state="queued").order_by(F("queued_at").asc(nulls_last=True)).first()
-    if row is None:
+    found = ask.longest_waiting.first()
+    if found is None:
         return None
-    waited_s = (sights.now - row.queued_at).total_seconds() if row.queued_at else None
-    return Waiting(f"{row.dag_id}.{row.task_id}", row.queue, waited_s)
+    dag_id, task_id, queue, queued_at = found
+    return Waiting(f"{dag_id}.{task_id}", queue, (sights.now - queued_at).total_seconds() if queued_at else None)
 
 
 def _cost(sights: Sights) -> Cost:
     fleets = declaration().fleets
-    running = dict(
-        Instance.objects.filter(gone_at=None).order_by().values_list("group").annotate(number=Count("instance_id"))
-    )
+    running = dict(ask.instances_by_group())
     return Cost(
         now=sum(running.get(fleet.group, 0) * fleet.price_per_hour for fleet in fleets)
         if sights.compute.seen
@@ -277,7 +276,7 @@ def _cost(sights: Sights) -> Cost:
 def fleets_listed(now: datetime, *, limit: int, offset: int) -> tuple[tuple[Fleet, ...], int]:
     """Fleets for the API: the declared ones in their order, then the others by severity and name. Four queries."""
     sights = Sights.at(now)
-    groups = GroupSnapshot.objects.in_bulk()
+    groups = ask.groups()
     declared = declared_queues()
     place = Case(
         *[When(queue=queue, then=Value(index)) for index, queue in enumerate(declared)],

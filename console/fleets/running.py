@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
+from console.fleets import rows as ask
 from console.fleets.models import PastRuns, RunningTask
 from console.fleets.names import host_key, kept, task_key
 from console.fleets.scaling.poll import save_widths
@@ -127,7 +128,5 @@ def past_runs(pairs: Iterable[tuple[str, str]]) -> dict[tuple[str, str], list[fl
     wanted = set(pairs)
     if not wanted:
         return {}
-    rows = PastRuns.objects.filter(
-        dag_id__in={dag_id for dag_id, _ in wanted}, task_id__in={task_id for _, task_id in wanted}
-    )
-    return {(row.dag_id, row.task_id): row.durations_s for row in rows if (row.dag_id, row.task_id) in wanted}
+    rows = ask.past_runs(list({dag_id for dag_id, _ in wanted}), list({task_id for _, task_id in wanted}))
+    return {(dag_id, task_id): took_s for dag_id, task_id, took_s in rows if (dag_id, task_id) in wanted}

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from django.db.models import Count, F, Min, OuterRef, QuerySet, Subquery
 
+from console.fleets import rows as ask
 from console.fleets.facts import Sights
 from console.fleets.figures import workers_url
 from console.fleets.models import Instance, RunningTask, Worker, WorkerQuerySet
@@ -154,13 +155,12 @@ def counted(workers: WorkerQuerySet) -> dict[str, int]:
     return dict(workers.order_by().values_list("state").annotate(number=Count("node")))
 
 
-def spread(workers: WorkerQuerySet) -> tuple[Counter[str], Counter[str], dict[str, int]]:
-    """How many there are in each zone, of each release and in each state; one query."""
+def spread(queue: str) -> tuple[Counter[str], Counter[str], dict[str, int]]:
+    """How many workers of the queue there are in each zone, of each release and in each state; one query."""
     zones: Counter[str] = Counter()
     releases: Counter[str] = Counter()
     states: Counter[str] = Counter()
-    rows = workers.order_by().values_list("zone", "version", "state").annotate(number=Count("node"))
-    for zone, version, state, number in rows:
+    for zone, version, state, number in ask.workers_by_place([queue]):
         zones[zone] += number
         releases[version] += number
         states[state] += number
@@ -191,8 +191,9 @@ def ordered(workers: WorkerQuerySet, sort: str) -> QuerySet[Worker]:
 def worker_rows(workers: Iterable[Worker], queue: str, sights: Sights) -> tuple[WorkerRow, ...]:
     """These workers with their instances, tasks and the ends to expect: three queries."""
     workers = list(workers)
-    found = Instance.objects.filter(instance_id__in=[worker.instance_id for worker in workers if worker.instance_id])
-    instances = {row[0]: row[1:] for row in found.values_list("instance_id", "lifecycle", "launched_at", "gone_at")}
+    ids = [worker.instance_id for worker in workers if worker.instance_id]
+    rows = ask.instances(ids) if ids else []
+    instances = {id_: (lifecycle, up_at, gone_at) for id_, lifecycle, up_at, gone_at in rows}
     tasks = tasks_on([worker.host_key for worker in workers if worker.host_key], sights) if workers else {}
     url = workers_url(queue)
     return tuple(
@@ -202,17 +203,13 @@ def worker_rows(workers: Iterable[Worker], queue: str, sights: Sights) -> tuple[
 
 def tasks_on(hosts: Sequence[str], sights: Sights) -> dict[str, tuple[TaskRow, ...]]:
     """The running tasks of these hosts, the oldest first, by host; two queries. Empty while they can't be seen."""
-    if not sights.tasks.seen:
+    if not sights.tasks.seen or not hosts:
         return {}
     found: dict[str, list[tuple[Any, ...]]] = defaultdict(list)
-    rows = RunningTask.objects.filter(state="running", host_key__in=hosts)
-    for host, *row in rows.order_by(F("started_at").asc(nulls_last=True), "key").values_list("host_key", *_TASK_FIELDS):
+    for host, *row in ask.tasks_on(list(hosts)):
         found[host].append(tuple(row))
     past = past_runs((row[0], row[1]) for rows_ in found.values() for row in rows_)
     return {host: tuple(_task(row, past, sights.now) for row in rows_[:TASKS_SHOWN]) for host, rows_ in found.items()}
-
-
-_TASK_FIELDS = ("dag_id", "task_id", "run_id", "map_index", "try_number", "pool", "started_at")
 
 
 def _task(row: tuple[Any, ...], past: Mapping[tuple[str, str], list[float]], now: datetime) -> TaskRow:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from console.accounts.actor import Actor
 from console.lib import matching
+from console.lib.kept import kept
 from console.lib.words import count, duration
 from console.operations import kinds
 from console.operations.models import Note, Operation, OperationQuerySet, OperationTally, Step
@@ -141,7 +142,7 @@ def list_page(now: datetime, query: Mapping[str, str]) -> ListPage:
     before = int(said[:18]) if (said := query.get("before", "")).isdecimal() else None
     chosen = _chosen(text, kind, by_console)
     states = ACTIVE if state == "active" else (State(state),) if state in set(State) else tuple(State)
-    tally = list(OperationTally.objects.filter(number__gt=0).values_list("state", "kind", "by_console", "number"))
+    tally = _tally()
     counts = _by_state(row for row in tally if kind in ("", row[1]) and by_console in (None, row[2]))
     if text:
         counts, page = matching.look(chosen, states, before, PAGE + 1)
@@ -150,10 +151,12 @@ def list_page(now: datetime, query: Mapping[str, str]) -> ListPage:
         shown = chosen if len(states) == len(State) else chosen.filter(state__in=states)
         shown = shown if before is None else shown.filter(pk__lt=before)
     total = sum(counts.get(each, 0) for each in states)
-    rows = list(shown.order_by("-pk")[: PAGE + 1]) if total else []  # else every one would be looked at for nothing
-    waiting = Operation.objects.active().filter(question__isnull=False).count()
+    everything = not (text or kind) and by_console is None and before is None and len(states) == len(State)
+    rows: list[Operation] = []
+    if total:  # else every one would be looked at for nothing
+        rows = _newest() if everything else list(_told(shown)[: PAGE + 1])
     return ListPage(
-        headline=_headline(sum(_by_state(tally).get(each, 0) for each in ACTIVE), waiting),
+        headline=_headline(sum(_by_state(tally).get(each, 0) for each in ACTIVE), len(_asking())),
         rows=tuple(row_of(row, now) for row in rows[:PAGE]),
         counts={"all": sum(counts.values()), "active": sum(counts.get(each, 0) for each in ACTIVE)}
         | {str(each): counts.get(each, 0) for each in State},
@@ -183,6 +186,33 @@ def _chosen(text: str, kind: str, by_console: bool | None) -> OperationQuerySet:
     if kind:
         found = found.filter(kind=kind)
     return found if by_console is None else found.filter(requested_by__isnull=by_console)
+
+
+def _told(shown: QuerySet[Operation]) -> QuerySet[Operation]:
+    """The newest first, with what a list tells of them: a deploy's memory can be large."""
+    return shown.order_by("-pk").only(*_TOLD)
+
+
+_TOLD = (
+    "kind", "target", "parameters", "reason", "requested_by_id", "requested_by_name", "created_at", "started_at",
+    "finished_at", "state", "question", "progress", "outcome",
+)  # fmt: skip
+
+
+@kept
+def _newest() -> QuerySet[Operation]:
+    return _told(Operation.objects.all())[: PAGE + 1]
+
+
+@kept
+def _asking() -> QuerySet[Operation, int]:
+    """Those that ask a person."""
+    return Operation.objects.active().filter(question__isnull=False).values_list("pk", flat=True)
+
+
+@kept
+def _tally() -> QuerySet[OperationTally, tuple[str, str, bool, int]]:
+    return OperationTally.objects.filter(number__gt=0).values_list("state", "kind", "by_console", "number")
 
 
 def _by_state(tally: Iterable[tuple[str, str, bool, int]]) -> dict[str, int]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import QuerySet
 
+from console.lib.kept import kept
 from console.pools.rules import PoolFacts, revision
 
 
@@ -48,3 +50,9 @@ class PoolSnapshot(models.Model):
     @property
     def revision(self) -> str:
         return revision(self.slots, self.description, self.include_deferred)
+
+
+@kept
+def every_pool() -> QuerySet[PoolSnapshot]:
+    """By name."""
+    return PoolSnapshot.objects.order_by("name")

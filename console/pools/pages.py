@@ -12,7 +12,7 @@ from console.lib.status import Status, worst
 from console.platform.models import Source
 from console.platform.rules import Sight
 from console.platform.sources import POOLS
-from console.pools.models import PoolSnapshot
+from console.pools.models import PoolSnapshot, every_pool
 from console.pools.rules import PoolFacts, Tally, Verdict, statement, tally, unseen, verdict
 
 URL = "/pools/"
@@ -95,7 +95,7 @@ class PoolsPage:
 def pool_rows(now: datetime) -> tuple[tuple[PoolRow, ...], Sight]:
     """Every pool that is remembered, by name, and how well it can be seen. Two queries."""
     sight = Source.objects.sights(now, [POOLS])[POOLS.name]
-    return tuple(_row(pool, sight, now) for pool in PoolSnapshot.objects.order_by("name")), sight
+    return tuple(_row(pool, sight, now) for pool in every_pool()), sight
 
 
 def _row(pool: PoolSnapshot, sight: Sight, now: datetime) -> PoolRow:
@@ -124,7 +124,7 @@ def pools_summary(now: datetime) -> PoolsSummary:
     if not sight.seen:
         reason = f"Airflow's pools can't be seen: {sight.reason}."
         return PoolsSummary(Status.UNKNOWN, reason, sight.as_of, sight.age_s, None, None, None, None, ())
-    pools = {pool.name: pool for pool in PoolSnapshot.objects.all()}
+    pools = {pool.name: pool for pool in every_pool()}
     found = tally(tuple(pool.facts() for pool in pools.values()))
     rows = tuple(_row(pools[facts.name], sight, now) for facts in found.worst[:WORST])
     return PoolsSummary(
@@ -144,7 +144,7 @@ def pools_page(now: datetime, query: Mapping[str, str]) -> PoolsPage:
     """The page `/pools/` as its address asks for it. Two queries, however many pools."""
     asked = listing.read(query, states=STATES, columns=[key for key, _, _ in COLUMNS], default_sort="-waiting")
     sight = Source.objects.sights(now, [POOLS])[POOLS.name]
-    pools = list(PoolSnapshot.objects.all())
+    pools = every_pool()
     rows = [_row(pool, sight, now) for pool in pools]
     facts: tuple[PoolFacts, ...] = tuple(pool.facts() for pool in pools)
     found = tally(facts)

@@ -12,7 +12,7 @@ from console.platform.models import Source
 from console.platform.rules import Sight
 from console.platform.sources import AGENTS
 from console.scheduler.lease import LeaseView, view
-from console.scheduler.models import AgentsSnapshot, Takeover
+from console.scheduler.models import AgentsSnapshot, Takeover, agents_snapshot
 
 _readings: TypeAdapter[LeasesReading] = TypeAdapter(LeasesReading)
 SAME = timedelta(seconds=90)
@@ -69,7 +69,7 @@ def lease_view(now: datetime) -> LeaseView:
 
 def lease_at(sight: Sight, now: datetime) -> LeaseView:
     """The lease, given how well the agents can be seen. One query."""
-    row = AgentsSnapshot.objects.filter(pk=1).first()
+    row = agents_snapshot.first()
     reading = None
     if row is not None:
         try:

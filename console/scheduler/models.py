@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.db import models
+from django.db.models import QuerySet
 from pydantic import TypeAdapter, ValidationError
 
+from console.lib.kept import kept
 from console.platform.readings import SchedulerReading
 from console.scheduler.rules import Memory
 
@@ -26,7 +28,7 @@ class Kept:
 class SnapshotQuerySet(models.QuerySet["Snapshot"]):
     def kept(self) -> Kept:
         """One query. A row that another release wrote in another shape counts as none: the next poll replaces it."""
-        row = self.filter(pk=Snapshot.ONLY).first()
+        row = _snapshot.first()
         try:
             return Kept() if row is None else row.value()
         except ValidationError:
@@ -64,6 +66,11 @@ class Snapshot(models.Model):
         return Kept(reading, _memories.validate_python(self.memory))
 
 
+@kept
+def _snapshot() -> QuerySet[Snapshot]:
+    return Snapshot.objects.filter(pk=Snapshot.ONLY)
+
+
 class AgentsSnapshot(models.Model):
     """The one row: what the lease store told last, as a whole."""
 
@@ -77,10 +84,15 @@ class AgentsSnapshot(models.Model):
         return f"the scheduler agents at {self.as_of:%Y-%m-%d %H:%M:%S}"
 
 
+@kept
+def agents_snapshot() -> QuerySet[AgentsSnapshot]:
+    return AgentsSnapshot.objects.filter(pk=1)
+
+
 class TakeoverQuerySet(models.QuerySet["Takeover"]):
-    def since(self, start: datetime, limit: int = 200) -> list[Takeover]:
-        """Those since `start`, newest first, at most `limit`. One query."""
-        return list(self.filter(at__gte=start).order_by("-at", "-id")[:limit])
+    def since(self, start: datetime) -> list[Takeover]:
+        """Those since `start`, newest first, at most 200. One query."""
+        return _since(start)
 
     def forget(self, now: datetime) -> None:
         """Drop what is older than anything that is shown."""
@@ -115,3 +127,8 @@ class Takeover(models.Model):
 
     def __str__(self) -> str:
         return f"{self.from_host} → {self.to_host} at {self.at:%Y-%m-%d %H:%M:%S}"
+
+
+@kept
+def _since(start: datetime) -> QuerySet[Takeover]:
+    return Takeover.objects.filter(at__gte=start).order_by("-at", "-id")[:200]

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.db import models
+from django.db.models import QuerySet
 
+from console.lib.kept import kept
 from console.platform.declared import StorageDeclared
 from console.storage.rules import Facts
 
@@ -13,11 +15,11 @@ from console.storage.rules import Facts
 class StoreQuerySet(models.QuerySet["Store"]):
     def figures(self) -> dict[str, Store]:
         """Each store's figures by its id, without the long lists; one query."""
-        return {row.id: row for row in self.defer("shares", "listed")}
+        return {row.id: row for row in _figures()}
 
     def whole(self) -> dict[str, Store]:
         """The same with its lists, which are bounded (`ledger.SHARES`, `ledger.LISTED`); one query."""
-        return {row.id: row for row in self.all()}
+        return {row.id: row for row in _whole()}
 
 
 class Store(models.Model):
@@ -77,3 +79,13 @@ class Store(models.Model):
 def moment(text: str | None) -> datetime | None:
     """A time of `shares` or `listed`."""
     return datetime.fromisoformat(text) if text else None
+
+
+@kept
+def _figures() -> QuerySet[Store]:
+    return Store.objects.defer("shares", "listed")
+
+
+@kept
+def _whole() -> QuerySet[Store]:
+    return Store.objects.all()

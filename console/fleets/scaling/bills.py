@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from console.fleets.models import FleetBill, WaitHour
+from console.fleets import rows as ask
+from console.fleets.models import FleetBill
 from console.fleets.names import series_name
 from console.fleets.scaling.money import Bill, Point, bill
 from console.fleets.scaling.replay import Recorded
@@ -107,20 +108,21 @@ class Cost:
 
 def costs(fleet: FleetDeclared) -> dict[str, Cost]:
     """By period; what was never worked out is left out. One query."""
-    rows = FleetBill.objects.filter(queue=fleet.queue)
-    return {row.period: Cost(Bill(**row.figures), fleet.price_per_hour, row.as_of) for row in rows}
+    return {
+        period: Cost(Bill(**figures), fleet.price_per_hour, as_of) for period, figures, as_of in ask.bills(fleet.queue)
+    }
 
 
 def levels(fleet: FleetDeclared, now: datetime) -> dict[str, Level]:
     """The wait of the last hours and of the last day, against the target. One query."""
     this = now.replace(minute=0, second=0, microsecond=0)
     target_s = fleet.autoscaling.target_wait_s
-    rows = list(WaitHour.objects.filter(queue=fleet.queue, hour__gt=now - timedelta(hours=24)))
+    rows = ask.waits(fleet.queue, now - timedelta(hours=24))
     found = {}
     for word, since in (("hour", this - timedelta(hours=1)), ("day", this - timedelta(hours=24))):
         counts, late = [0] * (len(BUCKETS_S) + 1), 0
-        for row in rows:
-            if row.hour >= since:
-                counts, late = added(counts, row.counts), late + row.late
+        for hour, more, later in rows:
+            if hour >= since:
+                counts, late = added(counts, more), late + later
         found[word] = level(counts, late, target_s)
     return found

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from console.fleets import rows as ask
 from console.fleets.facts import Sights
 from console.fleets.models import ScalingDecision
 from console.fleets.scaling.policy import INTERVAL_S
@@ -19,7 +20,6 @@ from console.lib.words import count
 from console.operations.models import Operation
 from console.operations.pages import url_of
 
-SHOWN = 7
 PAGE = 50
 TONES = {"out": "work", "in": "drain", "blind": "unk", "hold": "mute"}
 
@@ -61,7 +61,7 @@ class ScalingCard:
 def scaling_card(queue: str, now: datetime, sights: Sights) -> ScalingCard:
     """Three to four queries."""
     it = told([queue], now).get(queue, NOTHING)
-    rows = list(ScalingDecision.objects.filter(queue=queue, news=True).order_by("-at", "-pk")[:SHOWN])
+    rows = ask.news(queue)
     last = it.last
     current = last is not None and it.on and (now - last.at).total_seconds() <= SCALED.limit_s
     return ScalingCard(

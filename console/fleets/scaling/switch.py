@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from console.fleets.scaling.models import ScalingSwitch
 from console.fleets.scaling.policy import Policy, Window
+from console.lib.kept import kept
 from console.platform.declared import FleetDeclared
 
 
@@ -21,7 +24,12 @@ def mode_of(fleet: FleetDeclared, switch: ScalingSwitch | None, now: datetime) -
 
 def switches() -> dict[str, ScalingSwitch]:
     """By queue. One query."""
-    return ScalingSwitch.objects.in_bulk()
+    return {row.queue: row for row in _switches()}
+
+
+@kept
+def _switches() -> QuerySet[ScalingSwitch]:
+    return ScalingSwitch.objects.all()
 
 
 def policy_of(fleet: FleetDeclared) -> Policy:
