@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db.models import QuerySet
+
 from console.accounts.actor import Actor
 from console.accounts.roles import Role
 from console.history import series
@@ -14,15 +16,17 @@ from console.incidents import runbooks
 from console.incidents.detectors import DETECTORS
 from console.incidents.models import Incident, IncidentEvent, SignalRow
 from console.incidents.page_log import PageLine, page_logs
-from console.incidents.pages import Row, row_of
+from console.incidents.pages import Row, newest_unresolved, row_of
 from console.incidents.rules import CLEAR_S, State, clear_after_s, closes_at
 from console.incidents.sources import DETECTED
+from console.lib.kept import kept
 from console.platform.models import Source
 from console.platform.rules import Sight
 
 EVENTS = 200
 PAGES = 30
 PARTS = 50
+ALSO = 6
 BEFORE, POINTS = timedelta(hours=2), 120
 ICONS = {
     "opened": "eye", "raised": "alert-octagon", "folded": "stack-2", "acknowledged": "check", "snoozed": "zzz",
@@ -95,13 +99,33 @@ class IncidentPage:
         return self.row.state == State.ACKNOWLEDGED
 
 
+@kept
+def _one(pk: int) -> QuerySet[Incident]:
+    return Incident.objects.select_related("part_of").filter(pk=pk)
+
+
+@kept
+def _gone(key: str) -> QuerySet[SignalRow]:
+    return SignalRow.objects.filter(pk=key, present=False, clear_from__isnull=False)
+
+
+@kept
+def _story(incident: int) -> QuerySet[IncidentEvent]:
+    return IncidentEvent.objects.filter(incident=incident).order_by("-pk")[:EVENTS]
+
+
+def find(pk: int) -> Incident | None:
+    """The incident of this number, and the one that it is part of. One query."""
+    return _one.first(pk) if pk < 2**63 else None  # PostgreSQL's numbers end there
+
+
 def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPage:
     """One incident. Nine queries, however long its story."""
-    remembered = SignalRow.objects.filter(pk=incident.key, present=False, clear_from__isnull=False).first()
+    remembered = _gone.first(incident.key)
     signal = remembered.signal() if remembered and incident.state != State.RESOLVED else None
-    events = list(incident.events.order_by("-pk")[:EVENTS])
+    events = _story(incident.pk)
     told = page_logs([incident.pk]).get(incident.pk, ())
-    also = list(Incident.objects.unresolved().exclude(pk=incident.pk).order_by("-pk")[:6])
+    also = tuple(row for row in newest_unresolved(now) if row.id != incident.pk)
     end = incident.resolved_at or now
     names = [str(name) for name in incident.latest.get("series", incident.evidence.get("series", []))][:4]
     start = max(incident.opened_at - BEFORE, end - timedelta(hours=12))
@@ -125,7 +149,7 @@ def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPa
         pages=tuple(reversed(told))[:PAGES],
         parts=tuple(incident.children)[:PARTS],
         part_of=row_of(incident.part_of, now) if incident.part_of else None,
-        also=tuple(row_of(one, now) for one in also),
+        also=also[:ALSO],
         sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
         can_act=actor.can(Role.OPERATOR),
         earlier=incident.generation - 1,

@@ -7,10 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet
 from ninja import Schema
 
 from console.incidents.models import Delivery, Page, PageAttempt
 from console.incidents.rules import Action, Why
+from console.lib.kept import kept
 
 _TITLES = {
     Action.TRIGGER: "Told",
@@ -89,11 +91,21 @@ class PageOut(Schema):
     attempts: list[AttemptOut]
 
 
+@kept
+def _pages(incidents: list[int]) -> QuerySet[Page]:
+    return Page.objects.filter(incident__in=incidents).order_by("incident", "sequence", "pk")
+
+
+@kept
+def _attempts(pages: list[int]) -> QuerySet[PageAttempt]:
+    return PageAttempt.objects.filter(page__in=pages)
+
+
 def page_logs(incidents: Iterable[int]) -> dict[int, tuple[PageLine, ...]]:
     """The delivery log of each incident, oldest first, in two queries."""
-    rows = list(Page.objects.filter(incident__in=list(incidents)).order_by("incident", "sequence", "pk"))
+    rows = _pages(list(incidents))
     attempts: dict[int, list[AttemptLine]] = defaultdict(list)
-    for one in PageAttempt.objects.filter(page__in=rows):
+    for one in _attempts([row.pk for row in rows]) if rows else ():
         attempts[one.page_id].append(AttemptLine(one.at, one.pager, one.ok, one.maybe_taken, one.text, one.took_s))
     logs: dict[int, list[PageLine]] = defaultdict(list)
     for row in rows:

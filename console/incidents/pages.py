@@ -9,10 +9,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlencode
 
 from django.db import connection
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from console.incidents import sql
 from console.incidents.findings import Severity
@@ -20,11 +21,14 @@ from console.incidents.models import Incident, IncidentEvent, IncidentQuerySet, 
 from console.incidents.rules import UNRESOLVED, State
 from console.incidents.sources import DETECTED
 from console.lib import matching
+from console.lib.kept import kept
 from console.lib.words import count
 from console.platform.models import Source
 from console.platform.rules import Sight
 
 PAGE = 50
+WORST = 5
+WINDOWS = 20
 NOISE = 10
 NOISE_DAYS = 30
 STATES = ("unresolved", "open", "acknowledged", "snoozed", "resolved", "all")
@@ -230,19 +234,43 @@ def chosen(filters: Filters, *, state: bool = True) -> IncidentQuerySet:
     return found
 
 
+@kept
+def _tally() -> QuerySet[IncidentTally, tuple[str, str, str, int]]:
+    return IncidentTally.objects.filter(number__gt=0).values_list("state", "severity", "section", "number")
+
+
+@kept
+def _newest_unresolved() -> QuerySet[Incident, tuple[Any, ...]]:
+    return Incident.objects.unresolved().order_by("-pk").values_list(*_OF_ROW)[: PAGE + 1]
+
+
+def newest_unresolved(now: datetime) -> list[Row]:
+    """A page of the incidents that are not over, the newest first, and one more. One query."""
+    return [_row(now, *values) for values in _newest_unresolved()]
+
+
+@kept
+def _windows(now: datetime) -> QuerySet[Maintenance]:
+    return Maintenance.objects.filter(ends_at__gt=now, cancelled_at=None).order_by("starts_at")[:WINDOWS]
+
+
 def list_page(now: datetime, query: Mapping[str, str]) -> ListPage:
     """The page `/incidents/` as its address asks for it. Five queries, a sixth where words are looked for."""
     filters = read(query)
-    tally = list(IncidentTally.objects.filter(number__gt=0).values_list("state", "severity", "section", "number"))
+    tally = _tally()
     everywhere = _by_state((state, number) for state, _, _, number in tally)
-    if filters.q:
+    counts = _by_state((state, number) for state, *kind, number in tally if filters.takes(*kind))
+    if filters == Filters():  # what is looked at most
+        rows = newest_unresolved(now)
+    elif filters.q:
         by_state, page = matching.look(chosen(filters, state=False), filters.states, filters.before, PAGE + 1)
-        counts, found = _by_state(by_state.items()), Incident.objects.filter(pk__in=page).order_by("-pk")
-    else:
-        counts = _by_state((state, number) for state, *kind, number in tally if filters.takes(*kind))
+        counts = _by_state(by_state.items())
+        rows = rows_of(Incident.objects.filter(pk__in=page).order_by("-pk"), now) if page else []
+    elif counts[filters.state]:  # else every one would be looked at for nothing
         found = chosen(filters)
-        found = found.filter(pk__lt=filters.before) if filters.before else found
-    rows = rows_of(found[: PAGE + 1], now) if counts[filters.state] else []  # else all would be looked at for nothing
+        rows = rows_of((found.filter(pk__lt=filters.before) if filters.before else found)[: PAGE + 1], now)
+    else:
+        rows = []
     noise = _noise(now)
     return ListPage(
         headline=_headline(everywhere["unresolved"], everywhere[State.OPEN]),
@@ -256,7 +284,7 @@ def list_page(now: datetime, query: Mapping[str, str]) -> ListPage:
         export=f"/incidents/export.csv{filters.address()}",
         noise=noise,
         noise_said=_noise_said(noise),
-        windows=tuple(Maintenance.objects.ahead(now).order_by("starts_at")[:20]),
+        windows=tuple(_windows(now)),
         sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
     )
 
@@ -307,13 +335,23 @@ class Flagged:
     bad: bool
 
 
+@kept
+def _unresolved() -> QuerySet[Incident, tuple[str, str]]:
+    return Incident.objects.unresolved().values_list("state", "severity")
+
+
 def flagged() -> Flagged:
     """One query."""
-    rows = list(Incident.objects.unresolved().order_by().values_list("state", "severity"))
+    rows = _unresolved()
     bad = any(state == State.OPEN and severity in (Severity.CRITICAL, Severity.ERROR) for state, severity in rows)
     return Flagged(len(rows), bad)
 
 
-def open_rows(now: datetime, limit: int = 5) -> tuple[Row, ...]:
-    """The incidents that are not over, the worst and newest first, for the overview. One query."""
-    return tuple(rows_of(Incident.objects.unresolved().worst_first()[:limit], now))
+@kept
+def _worst() -> QuerySet[Incident, tuple[Any, ...]]:
+    return Incident.objects.unresolved().worst_first().values_list(*_OF_ROW)[:WORST]
+
+
+def open_rows(now: datetime) -> tuple[Row, ...]:
+    """The incidents that are not over, the worst and newest first, for the overview: a few of them. One query."""
+    return tuple(_row(now, *values) for values in _worst())

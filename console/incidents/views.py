@@ -19,7 +19,7 @@ from console.incidents.actions import Invalid, NotNow
 from console.incidents.detectors import DETECTORS
 from console.incidents.forms import SNOOZES, MaintenanceForm, begun
 from console.incidents.models import Incident, Maintenance
-from console.incidents.one_page import incident_page
+from console.incidents.one_page import find, incident_page
 from console.incidents.pages import chosen, list_page, read
 
 EXPORT_LIMIT = 100_000
@@ -81,7 +81,9 @@ def brief(request: HttpRequest, pk: int) -> HttpResponse:
 
 def _one(request: HttpRequest, pk: int, template: str) -> HttpResponse:
     now = timezone.now()
-    found = get_object_or_404(Incident.objects.select_related("part_of"), pk=pk)
+    found = find(pk)
+    if found is None:
+        raise Http404(f"There is no incident {pk}.")
     page = incident_page(found, now, actor_of(request))
     return render(request, template, {"page": page, "now": now, "snoozes": SNOOZES})
 
