@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from django.db import connection, models
-from django.db.models import Count, F, Q
+from django.db.models import F, Q
 
 from console.freshness.rules import TaskFacts
 from console.lib.status import Status
@@ -86,17 +86,6 @@ class OriginSnapshot(models.Model):
 
 
 class TableQuerySet(models.QuerySet["TableSnapshot"]):
-    def tallied(self) -> dict[tuple[str, Status], int]:
-        """How many tables each task has in each status, as judged last; one query, and one look at every row."""
-        rows = self.order_by().values_list("task", "status").annotate(Count("name"))
-        return {(task, Status(status)): number for task, status, number in rows}
-
-    def between(self, start: int, stop: int) -> list[TableSnapshot]:
-        """These of the ordered rows; two queries. A sort that carries whole rows takes four times as long at 10,000."""
-        names = list(self.values_list("pk", flat=True)[start:stop])
-        found = TableSnapshot.objects.in_bulk(names)
-        return [found[name] for name in names if name in found]
-
     def worst_first(self) -> TableQuerySet:
         return self.order_by("-severity", F("pressure").desc(nulls_last=True), "name")
 
@@ -185,6 +174,18 @@ class TableSnapshot(models.Model):
     @property
     def tasks(self) -> tuple[str, ...]:
         return (self.task, *self.also.split())
+
+
+class Summary(models.Model):
+    """One row: all tables counted, and which are worst. Triggers keep it (migration 0011): nothing here writes it."""
+
+    tally = models.JSONField()  # [task, status, how many] of each that there is
+    worst = models.JSONField()  # the first 50 names of `TableQuerySet.worst_first`
+
+    objects: ClassVar[models.Manager[Summary]] = models.Manager()
+
+    def __str__(self) -> str:
+        return f"{sum(number for _, _, number in self.tally)} tables"
 
 
 class Heartbeat(models.Model):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
@@ -15,6 +15,7 @@ from console.freshness.answers import Verdict
 from console.freshness.asking import Question, ask, sentence
 from console.freshness.cells import Cell
 from console.freshness.cutoffs import Newest
+from console.freshness.listed import HEAD, between, of_names, summed
 from console.freshness.models import OriginSnapshot, TableQuerySet, TableSnapshot, TaskSnapshot, stale
 from console.freshness.rows import URL, TableRow, Tally, View, look, table_row, tally
 from console.freshness.rules import RUNNING, STOPPED, latency_s
@@ -27,7 +28,7 @@ from console.lib.words import duration
 from console.platform.rules import Sight
 from console.platform.sources import ORIGINS, REPLICATION
 
-PAGE_SIZE = 50
+PAGE_SIZE = HEAD
 WORST = 3
 SPARK = timedelta(hours=2)
 STATES = ("failing", "degraded", "unknown", "healthy")
@@ -143,10 +144,11 @@ class FreshnessPage:
 
 
 def freshness_summary(now: datetime) -> FreshnessSummary:
-    """For the overview. At most five queries, however many tables."""
+    """For the overview. At most four queries, however many tables."""
     view = look(now)
-    found = tally(TableSnapshot.objects.tallied(), view)
-    rows = _worst(view, found, WORST)
+    known = summed()
+    found = tally(known.tally, view)
+    rows = _worst(view, found, known.worst[:WORST])
     status = Status.UNKNOWN if view.blind and found.total else found.status
     reason = view.blind if view.blind and found.total else f"{words.statement(found, _first(rows), '')}."
     return FreshnessSummary(
@@ -167,14 +169,16 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
     """The page `/freshness/` as its address asks for it. Nine queries, however many tables; six more for a question."""
     asked = listing.read(query, states=STATES, columns=[key for key, _, _ in COLUMNS], default_sort="-status")
     view = look(now)
-    tallied = TableSnapshot.objects.tallied()
-    found = tally(tallied, view)
+    known = summed()
+    found = tally(known.tally, view)
     wanted = _matching(asked, view)
-    shown = listing.pager(asked, wanted.count() if asked.q else _number(asked, found, sum(tallied.values())), PAGE_SIZE)
-    ordered = _ordered(wanted, asked, view)
-    rows = [table_row(table, view) for table in ordered.between(shown.start, shown.start + PAGE_SIZE)]
-    leads = not asked.narrowed and not shown.start and asked.column == "status" and asked.falls
-    first = _first(tuple(rows) if leads and not view.blind and found.late else _worst(view, found, 1))
+    number = wanted.count() if asked.q else _number(asked, found, sum(known.tally.values()))
+    shown = listing.pager(asked, number, PAGE_SIZE)
+    leads = not (asked.narrowed or shown.start or view.blind) and asked.column == "status" and asked.falls
+    stop = shown.start + PAGE_SIZE
+    tables = of_names(known.worst[:stop]) if leads else between(_ordered(wanted, asked, view), shown.start, stop)
+    rows = [table_row(table, view) for table in tables]
+    first = _first(tuple(rows) if leads and found.late else _worst(view, found, known.worst[:1]))
     proven = any(row.nine for row in rows)
     sparks = _sparks(rows, now)
     waits = cutoffs.of_tables([row.name for row in rows], now)
@@ -188,7 +192,7 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
         sight=view.oldest,
         every_s=REPLICATION.interval_s,
         replication=view.replication,
-        tasks=_tasks(view, tallied),
+        tasks=_tasks(view, known.tally),
         origins=tuple(origin_row(origin, view) for origin in view.origins.values()),
         tables=tuple(
             ListedTable(
@@ -291,12 +295,11 @@ def _first(rows: tuple[TableRow, ...]) -> TableRow | None:
     return rows[0] if rows else None
 
 
-def _worst(view: View, found: Tally, limit: int) -> tuple[TableRow, ...]:
-    """The worst of those that are not fresh. Two queries, or none where nothing could be said."""
+def _worst(view: View, found: Tally, names: Sequence[str]) -> tuple[TableRow, ...]:
+    """Those of the worst that are not fresh. One query, or none where nothing could be said."""
     if view.blind or found.fresh == found.total:
         return ()
-    tables = TableSnapshot.objects.exclude(status=Status.HEALTHY.value).worst_first().between(0, limit)
-    return tuple(table_row(table, view) for table in tables)
+    return tuple(table_row(table, view) for table in of_names(names) if table.status != Status.HEALTHY)
 
 
 def _matching(asked: Listing, view: View) -> TableQuerySet:

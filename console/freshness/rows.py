@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from console.freshness.judge import NEEDED, blind
+from console.freshness.listed import Listed
 from console.freshness.models import OriginSnapshot, TableSnapshot
 from console.freshness.outlook import Nine
 from console.freshness.rules import Word
@@ -99,7 +100,7 @@ class TableRow:
         return self.name.split(".", 1)[-1]
 
 
-def table_row(table: TableSnapshot, view: View) -> TableRow:
+def table_row(table: TableSnapshot | Listed, view: View) -> TableRow:
     seen = not view.blind
     as_of = view.as_of(table.source)
     return TableRow(

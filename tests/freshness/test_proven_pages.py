@@ -120,6 +120,6 @@ def test_the_page_takes_the_same_queries_however_many_tables(
 ) -> None:
     story = Story(timezone.now(), [made.table(f"t{index}") for index in range(number)])
     story.go(3)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         page = freshness_page(story.now, {})
     assert page.found.fresh == number
