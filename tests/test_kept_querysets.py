@@ -27,6 +27,7 @@ from console.fleets.models import (
     Watch,
     Worker,
 )
+from console.incidents.models import Incident, IncidentEvent, Maintenance, Page, PageAttempt, SignalRow
 from console.lib import kept
 from console.operations.models import Operation, Target
 from console.overview.models import Verdict
@@ -69,6 +70,16 @@ EXAMPLES: Mapping[str, list[tuple[Any, ...]]] = {
     "console.fleets.rows.workers_by_place": [(["cpu"],), (["other"],)],
     "console.fleets.rows.worst_others": [(DECLARED,), ([],), (["100% it's"],)],
     "console.fleets.scaling.switch._switches": [NONE],
+    "console.incidents.one_page._gone": [("100% it's",), ("there",), ("x",)],
+    "console.incidents.one_page._one": [(2,), (1,), (9,)],
+    "console.incidents.one_page._story": [(1,), (2,)],
+    "console.incidents.page_log._attempts": [([1, 2],), ([],)],
+    "console.incidents.page_log._pages": [([1],), ([1, 2],), ([],)],
+    "console.incidents.pages._newest_unresolved": [NONE],
+    "console.incidents.pages._tally": [NONE],
+    "console.incidents.pages._unresolved": [NONE],
+    "console.incidents.pages._windows": [(NOW,), (LATER,)],
+    "console.incidents.pages._worst": [NONE],
     "console.operations.pages._asking": [NONE],
     "console.operations.pages._newest": [NONE],
     "console.operations.pages._tally": [NONE],
@@ -135,6 +146,7 @@ def platform(db):
         )  # fmt: skip
     Target.objects.create(operation=operation, target="fleet:cpu")
     Target.objects.create(operation=operation, target="worker:i-2", released_at=NOW)
+    incidents()
     Verdict.objects.create(as_of=NOW, tone="bad", flags={"fleets": ["bad", "1"]})
     Source.objects.create(name="airflow.tasks", as_of=NOW)
     Source.objects.create(name="broker.queues", error="down", remedy="start it")
@@ -148,6 +160,30 @@ def platform(db):
     Store.objects.create(
         id="s", location="s3://x", watched_since=NOW, as_of=NOW, complete=True, files=1, bytes=2, shares=[1], listed=[]
     )
+
+
+def incidents() -> None:
+    """More than a page of them, in each state and severity; one that is part of another, with a story and pages."""
+    at = {"opened_at": NOW, "updated_at": NOW, "seen_at": NOW}
+    for number in range(1, 61):
+        over = {"state": "resolved", "resolved_at": NOW} if number % 5 == 1 else {}
+        state = {"state": "open" if number % 2 else "snoozed", "snoozed_until": NOW} | over
+        severity = ("critical", "error", "warning", "info")[number % 4]
+        Incident.objects.create(
+            pk=number, key=f"k{number}", severity=severity, section="fleets", evidence={"facts": [1]}, **at, **state
+        )
+    Incident.objects.filter(pk=2).update(part_of=1)
+    for number in range(3):
+        IncidentEvent.objects.create(incident_id=1, at=NOW, kind="note", text=f"{number} %s")
+    for number, pager in enumerate(("a", "b")):
+        page = Page.objects.create(pk=number + 1, incident_id=1, action="trigger", sequence=1, pager=pager)
+        PageAttempt.objects.create(page=page, pager=pager, at=NOW, ok=not number, took_s=0.5)
+    for key, present in (("100% it's", False), ("there", True)):
+        SignalRow.objects.create(key=key, present=present, since=NOW, clear_from=None if present else NOW)
+    for hours in (-1, 1):
+        begins = NOW + timedelta(hours=hours, minutes=-30)
+        ends = begins + timedelta(hours=1)
+        Maintenance.objects.create(targets=["*"], starts_at=begins, ends_at=ends, reason="why", by_name="mira")
 
 
 def test_each_of_them_has_an_example():
