@@ -98,28 +98,50 @@ class Chunk(NamedTuple):
     y: Sequence[float | None]
 
 
+class Bins(NamedTuple):
+    """Points of a series put together by step: of `counts[i]` of them in step `slots[i]` the highest, or their sum."""
+
+    slots: Sequence[int]
+    values: Sequence[float]
+    counts: Sequence[int]
+
+
 def reduced(
-    chunks: Iterable[Chunk], span: tuple[float, float], step_s: float, count: int, worst: bool
+    chunks: Iterable[Chunk], bins: Iterable[Bins], span: tuple[float, float], step_s: float, count: int, worst: bool
 ) -> tuple[float | None, ...]:
     """The points within `span` (Unix seconds, its end excluded) in `count` steps from its beginning.
 
-    A step's value is the highest of its points (`worst`) or their mean, rounded to what four bytes hold; None without.
+    A step's value is the highest of its points (`worst`; then bins hold that) or their mean (bins hold sums),
+    rounded to what four bytes hold; None without.
     """
     start, end = span
-    highest: list[float | None] = [None] * count
-    sums, counts = [0.0] * count, [0] * count
-    for times, y in chunks:
-        for at, value in zip(times, y, strict=True):
-            if value is None or not start <= at < end:
-                continue
-            slot = min(int((at - start) / step_s), count - 1)
-            sums[slot] += value
-            counts[slot] += 1
-            known = highest[slot]
-            if known is None or value > known:
-                highest[slot] = value
+    last = count - 1
     if worst:
+        highest: list[float | None] = [None] * count
+        found = [(slot, value) for slots, values, _ in bins for slot, value in zip(slots, values, strict=True)]
+        for times, y in chunks:
+            found += [
+                (int((at - start) / step_s), value)
+                for at, value in zip(times, y, strict=True)
+                if value is not None and start <= at < end
+            ]
+        for slot, value in found:
+            place = slot if slot < last else last
+            known = highest[place]
+            if known is None or value > known:
+                highest[place] = value
         return tuple(highest)
+    sums, counts = [0.0] * count, [0] * count
+    for slots, totals, numbers in bins:
+        for slot, total, number in zip(slots, totals, numbers, strict=True):
+            sums[min(slot, last)] += total
+            counts[min(slot, last)] += number
+    for times, y in chunks:
+        for at, point in zip(times, y, strict=True):
+            if point is not None and start <= at < end:
+                slot = min(int((at - start) / step_s), last)
+                sums[slot] += point
+                counts[slot] += 1
     return tuple(float(f"{total / n:.7g}") if n else None for total, n in zip(sums, counts, strict=True))
 
 

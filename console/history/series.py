@@ -21,6 +21,7 @@ from console.history.models import Mark, Rolled
 from console.history.rules import (
     FRESH_S,
     RAW_S,
+    Bins,
     Chunk,
     bridged,
     canonical,
@@ -174,16 +175,23 @@ def _columns(
     units: dict[str, str] = {}
     worst: set[str] = set()
     chunks: dict[str, list[Chunk]] = {name: [] for name in stored}
+    bins: dict[str, list[Bins]] = {name: [] for name in stored}
+    span = (start.timestamp(), end.timestamp())
     if stored:
         with connection.cursor() as cursor:
-            cursor.execute(sql.points(step_s), {"names": stored, "start": start, "end": end})
-            for name, unit, keeps, times, began, each_s, y in cursor.fetchall():
+            cursor.execute(
+                sql.points(step_s),
+                {"names": stored, "start": start, "end": end, "origin": span[0], "step_s": float(step_s)},
+            )
+            for name, unit, keeps, slots, began, each_s, y, sums, counts in cursor.fetchall():
                 units[name] = unit
                 if keeps:
                     worst.add(name)
-                chunks[name].append(Chunk(times or range(int(began), int(began) + len(y) * each_s, each_s), y))
-    span = (start.timestamp(), end.timestamp())
-    return units, {name: reduced(chunks[name], span, step_s, count, name in worst) for name in stored}
+                if slots:
+                    bins[name].append(Bins(slots, y if keeps else sums, counts))
+                else:
+                    chunks[name].append(Chunk(range(int(began), int(began) + len(y) * each_s, each_s), y))
+    return units, {name: reduced(chunks[name], bins[name], span, step_s, count, name in worst) for name in stored}
 
 
 def _marks(start: datetime, end: datetime) -> tuple[ChartMark, ...]:

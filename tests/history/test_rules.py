@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from console.history.rules import (
     NAME_LIMIT,
     STEPS_S,
+    Bins,
     Chunk,
     Retention,
     bridged,
@@ -123,9 +124,15 @@ def test_bridging_changes_nothing_that_was_seen_and_hides_at_most_a_minute(y: li
 
 def test_points_outside_of_the_span_are_left_out() -> None:
     points = Chunk(times=(-1, 0, 59, 60, 119, 120), y=(9, 1, 3, None, 8, 9))
-    assert reduced([points], (0, 120), 60, 2, worst=False) == (2, 8)
-    assert reduced([points], (0, 120), 60, 2, worst=True) == (3, 8)
-    assert reduced([], (0, 120), 60, 2, worst=True) == (None, None)
+    assert reduced([points], [], (0, 120), 60, 2, worst=False) == (2, 8)
+    assert reduced([points], [], (0, 120), 60, 2, worst=True) == (3, 8)
+    assert reduced([], [], (0, 120), 60, 2, worst=True) == (None, None)
+
+
+def test_what_comes_by_step_counts_beside_single_points() -> None:
+    points = Chunk(times=(0, 60), y=(2, 4))
+    assert reduced([points], [Bins((0, 1), (10.0, 7.0), (3, 1))], (0, 120), 60, 2, worst=False) == (3, 5.5)
+    assert reduced([points], [Bins((0, 2), (1.0, 7.0), (3, 1))], (0, 120), 60, 2, worst=True) == (2, 7)
 
 
 @given(st.integers(0, 2**32).map(lambda s: datetime.fromtimestamp(s + 0.7, UTC)), st.sampled_from([15, 3600, 86400]))
