@@ -35,6 +35,7 @@ from console.platform.models import Source
 from console.pools.models import PoolSnapshot
 from console.scheduler.models import AgentsSnapshot, Snapshot, Takeover
 from console.storage.models import Store
+from tests.freshness import made
 from tests.lib.test_kept import told
 
 import_module("console.urls")  # and with it every module that answers a request
@@ -67,9 +68,10 @@ EXAMPLES: Mapping[str, list[tuple[Any, ...]]] = {
     "console.fleets.rows.waits": [("cpu", NOW - timedelta(hours=1)), ("cpu", LATER)],
     "console.fleets.rows.watch": [NONE],
     "console.fleets.rows.worker": [("celery@a",), ("celery@b",)],
-    "console.fleets.rows.workers_by_place": [(["cpu"],), (["other"],)],
     "console.fleets.rows.worst_others": [(DECLARED,), ([],), (["100% it's"],)],
     "console.fleets.scaling.switch._switches": [NONE],
+    "console.freshness.listed._listed": [(["shop.public.t1", "shop.public.t2"],), (["x"],), ([],)],
+    "console.freshness.listed._summary": [NONE],
     "console.incidents.one_page._gone": [("100% it's",), ("there",), ("x",)],
     "console.incidents.one_page._one": [(2,), (1,), (9,)],
     "console.incidents.one_page._story": [(1,), (2,)],
@@ -147,6 +149,7 @@ def platform(db):
     Target.objects.create(operation=operation, target="fleet:cpu")
     Target.objects.create(operation=operation, target="worker:i-2", released_at=NOW)
     incidents()
+    made.level(NOW, [made.table(name) for name in ("t1", "t2", "t3")], latency_s=1)
     Verdict.objects.create(as_of=NOW, tone="bad", flags={"fleets": ["bad", "1"]})
     Source.objects.create(name="airflow.tasks", as_of=NOW)
     Source.objects.create(name="broker.queues", error="down", remedy="start it")

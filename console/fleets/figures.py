@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,6 +10,7 @@ from urllib.parse import quote
 
 from django.db import connection
 
+from console.fleets import census
 from console.fleets.facts import Sights, fleet_facts
 from console.fleets.models import GroupSnapshot, QueueSnapshot
 from console.fleets.rules import State
@@ -179,12 +181,16 @@ class Totals:
 def totals(sights: Sights) -> Totals:
     """One query, however many queues and workers there are."""
     with connection.cursor() as cursor:
-        cursor.execute(_TOTALS)
-        queues, outstanding, running, exact, busiest, busiest_outstanding, states, slots = cursor.fetchone()
-    found: dict[str, int] = states or {}
+        cursor.execute(_TOTALS, census.asked(census.ALL, sights))
+        queues, outstanding, running, exact, busiest, busiest_outstanding, workers = cursor.fetchone()
+    found: Counter[str] = Counter()
+    slots = 0
+    for tally in (census.Tally(*row) for row in workers):
+        found[tally.state] += tally.workers
+        slots += tally.slots if tally.state == State.IN_SERVICE else 0
 
     def counted(*wanted: State) -> int | None:
-        return sum(found.get(state.value, 0) for state in wanted) if sights.workers_seen else None
+        return sum(found[state.value] for state in wanted) if sights.workers_seen else None
 
     seen = sights.tasks.seen
     return Totals(
@@ -204,17 +210,13 @@ def totals(sights: Sights) -> Totals:
     )
 
 
-_TOTALS = """
+_TOTALS = f"""
 WITH work AS (
     SELECT count(*) AS queues, coalesce(sum(queued), 0) AS outstanding, coalesce(sum(running), 0) AS running,
            coalesce(bool_and(exact AND queued IS NOT NULL), true) AS exact
     FROM fleets_queuesnapshot),
 busiest AS (
-    SELECT queue, queued FROM fleets_queuesnapshot WHERE queued > 0 ORDER BY queued DESC, queue LIMIT 1),
-states AS (
-    SELECT state, count(*) AS number, sum(slots) AS slots FROM fleets_worker WHERE archived_at IS NULL GROUP BY state)
-SELECT work.queues, work.outstanding, work.running, work.exact, busiest.queue, busiest.queued,
-       (SELECT json_object_agg(state, number) FROM states),
-       (SELECT coalesce(sum(slots), 0) FROM states WHERE state = 'in_service')
+    SELECT queue, queued FROM fleets_queuesnapshot WHERE queued > 0 ORDER BY queued DESC, queue LIMIT 1)
+SELECT work.queues, work.outstanding, work.running, work.exact, busiest.queue, busiest.queued, {census.OF_ALL}
 FROM work LEFT JOIN busiest ON true
-"""
+"""  # noqa: S608 - the code's own text

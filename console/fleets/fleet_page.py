@@ -156,7 +156,7 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
     fleet = fleet_of(row, groups, sights)
     wanted = listing.read(query, states=[key for key, *_ in TABS], columns=ORDERS, default_sort="worker")
     everyone = Worker.objects.serving(queue)
-    zones, releases, states = spread(queue)
+    zones, releases, states = spread(queue, sights)
     known = sum(states.values())
     matching = everyone.matching(wanted.q) if wanted.q else everyone
     if wanted.q:

@@ -14,7 +14,7 @@ from typing import Any
 
 from django.db.models import Count, Q
 
-from console.fleets import sql
+from console.fleets import census, sql
 from console.fleets.facts import Sights, fleet_facts, why_blind
 from console.fleets.models import GroupSnapshot, Instance, QueueSnapshot, RunningTask, Watch, Worker
 from console.fleets.names import address_of, host_key, host_of, instance_of, node_of
@@ -66,8 +66,9 @@ def judge(now: datetime) -> None:
     expected = _expected(workers, known)
     changed = [row for worker in workers if (row := _judge_one(worker, known))]
     sql.update_rows("fleets_worker", "node", _WORKER_COLUMNS, changed)
-    _drop_replaced(workers)
-    news = _judge_queues([*workers, *expected], known)
+    standing = [*_without_replaced(workers), *expected]
+    news = _judge_queues(standing, known)
+    census.take(standing, now)
     if news or changed or expected:
         publish("fleets")
 
@@ -205,16 +206,17 @@ def _expected(workers: Sequence[Worker], known: _Known) -> list[Worker]:
     return rows
 
 
-def _drop_replaced(workers: Iterable[Worker]) -> None:
-    """A row that only stood for an instance goes once a worker by another name reports from there."""
+def _without_replaced(workers: Sequence[Worker]) -> list[Worker]:
+    """A row that only stood for an instance goes once a worker by another name reports from there: what is left."""
     reported = {w.instance_id for w in workers if w.instance_id and (w.seen_at or w.answered_at)}
-    stale = [
+    stale = {
         worker.node
         for worker in workers
         if worker.instance_id in reported and worker.seen_at is None and worker.answered_at is None
-    ]
+    }
     if stale:
         Worker.objects.filter(node__in=stale, seen_at=None, answered_at=None).delete()
+    return [worker for worker in workers if worker.node not in stale]
 
 
 def _judge_queues(workers: Iterable[Worker], known: _Known) -> bool:

@@ -11,6 +11,7 @@ from console.fleets.rules import State
 from console.fleets.scaling.models import FleetBill, RunWidth, ScalingDecision, ScalingSwitch, ScheduledDag, WaitHour
 
 __all__ = [
+    "Census",
     "FleetBill",
     "GroupSnapshot",
     "Instance",
@@ -185,6 +186,20 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.node
+
+
+class Census(models.Model):
+    """The workers of a queue ("": all) by zone, release and state, as the judge counted them (`console.fleets.census`).
+
+    `counts` are [zone, version, state, workers, slots]. `as_of` is when they changed; of "", when all were counted.
+    """
+
+    queue = models.TextField(primary_key=True)
+    counts = models.JSONField()
+    as_of = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return self.queue or "all"
 
 
 class RunningTask(models.Model):

@@ -96,15 +96,6 @@ def first_workers(queues: list[str]) -> QuerySet[Worker]:
 
 
 @kept
-def workers_by_place(queues: list[str]) -> QuerySet[Worker, Values]:
-    """How many of those that serve all of these queues are in each zone, of each release, in each state."""
-    rows: QuerySet[Worker, Values] = (
-        Worker.objects.listed().filter(serves__contains=queues).order_by().values_list("zone", "version", "state")
-    )
-    return rows.annotate(number=Count("node"))
-
-
-@kept
 def worker(node: str) -> QuerySet[Worker]:
     return Worker.objects.filter(node=node)
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from django.db.models import Count, F, Min, OuterRef, QuerySet, Subquery
 
+from console.fleets import census
 from console.fleets import rows as ask
 from console.fleets.facts import Sights
 from console.fleets.figures import workers_url
@@ -155,15 +156,15 @@ def counted(workers: WorkerQuerySet) -> dict[str, int]:
     return dict(workers.order_by().values_list("state").annotate(number=Count("node")))
 
 
-def spread(queue: str) -> tuple[Counter[str], Counter[str], dict[str, int]]:
-    """How many workers of the queue there are in each zone, of each release and in each state; one query."""
+def spread(queue: str, sights: Sights) -> tuple[Counter[str], Counter[str], dict[str, int]]:
+    """How many workers of a queue there are in each zone, of each release and in each state; one query."""
     zones: Counter[str] = Counter()
     releases: Counter[str] = Counter()
     states: Counter[str] = Counter()
-    for zone, version, state, number in ask.workers_by_place([queue]):
-        zones[zone] += number
-        releases[version] += number
-        states[state] += number
+    for tally in census.of_queue(queue, sights):
+        zones[tally.zone] += tally.workers
+        releases[tally.version] += tally.workers
+        states[tally.state] += tally.workers
     del zones[""], releases[""]
     return zones, releases, dict(states)
 

@@ -113,6 +113,7 @@ def _refresh(size: int) -> None:
     """Let every source have been read just now: what is measured is a page that shows figures, not `unknown`."""
     from django.utils import timezone
 
+    from console.fleets.judge import judge
     from console.fleets.models import Worker
     from console.platform.models import remember_success
     from console.platform.sources import SOURCES
@@ -123,6 +124,7 @@ def _refresh(size: int) -> None:
     for name in SOURCES:
         remember_success(name, now, 0.1)
     Worker.objects.update(seen_at=now)
+    judge(now)
 
 
 def _fill(size: int) -> None:
