@@ -5,11 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from django.db import connection
+from django.template import engines
+from django.template.backends.jinja2 import Template
 from django.test import TransactionTestCase, override_settings
+from django.test.signals import template_rendered
 from hypothesis import HealthCheck, settings
+from jinja2 import StrictUndefined
 from pytest_django import DjangoDbBlocker
 
 from tests.flush import empty_tables
@@ -55,4 +60,24 @@ def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
 @pytest.fixture(scope="session", autouse=True)
 def cheap_passwords() -> Iterator[None]:
     with override_settings(PASSWORD_HASHERS=["tests.hashers.CheapArgon2"]):
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pages_tell_their_context() -> Iterator[None]:
+    """`response.context` of Django's test client rests on a signal that only Django's own engine sends.
+
+    And a word that is missing is an error here.
+    """
+    render = Template.render
+
+    def told(template: Template, context: Any = None, request: Any = None) -> Any:
+        context = {} if context is None else context
+        html = render(template, context, request)
+        template_rendered.send(sender=template, template=template, context=context)
+        return html
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Template, "render", told)
+        patch.setattr(engines["jinja2"].env, "undefined", StrictUndefined)  # type: ignore[attr-defined]
         yield

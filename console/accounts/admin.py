@@ -95,7 +95,7 @@ class UserAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             "opts": User._meta,
             "original": user,
         }
-        return TemplateResponse(request, "accounts/admin_password.html", context)
+        return TemplateResponse(request, "admin/password.html", context)
 
 
 @admin.register(ApiToken)

@@ -64,6 +64,23 @@ class Spark:
 
 
 @dataclass(frozen=True)
+class Recommended:
+    """What to do; all of it may be missing. `operation`: the address is that of a change, which asks for a reason."""
+
+    text: str
+    url: str
+    button: str
+    operation: bool
+
+
+@dataclass(frozen=True)
+class PartLine:
+    title: str
+    url: str
+    over: bool
+
+
+@dataclass(frozen=True)
 class IncidentPage:
     row: Row
     incident: Incident
@@ -73,12 +90,12 @@ class IncidentPage:
     sparks: tuple[Spark, ...]
     chart: dict[str, Any] | None
     legend: tuple[tuple[int, str, str], ...]
-    recommended: Mapping[str, Any]
+    recommended: Recommended
     runbook: str
     runbook_title: str
     events: tuple[EventLine, ...]
     pages: tuple[PageLine, ...]
-    parts: tuple[Mapping[str, str], ...]
+    parts: tuple[PartLine, ...]
     part_of: Row | None
     also: tuple[Row, ...]
     sight: Sight
@@ -142,12 +159,12 @@ def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPa
         legend=tuple(
             (index, tone, _words(name)) for index, (name, tone) in enumerate(zip(names, _TONES, strict=False))
         ),
-        recommended=incident.recommended,
+        recommended=_recommended(incident.recommended),
         runbook=runbooks.url_of(incident.detector) if runbooks.exists(incident.detector) else "",
         runbook_title=DETECTORS.get(incident.detector, incident.detector),
         events=tuple(_event(event) for event in events),
         pages=tuple(reversed(told))[:PAGES],
-        parts=tuple(incident.children)[:PARTS],
+        parts=tuple(_part(one) for one in incident.children[:PARTS]),
         part_of=row_of(incident.part_of, now) if incident.part_of else None,
         also=also[:ALSO],
         sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
@@ -193,6 +210,15 @@ def _chart(
         ],
         "vlines": lines,
     }
+
+
+def _recommended(it: Mapping[str, Any]) -> Recommended:
+    text, url, button = (str(it.get(name, "")) for name in ("text", "url", "button"))
+    return Recommended(text, url, button, bool(it.get("operation")))
+
+
+def _part(it: Mapping[str, str]) -> PartLine:
+    return PartLine(it["title"], it["url"], it.get("state") == State.RESOLVED)
 
 
 def _facts(incident: Incident) -> tuple[FactLine, ...]:

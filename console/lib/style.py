@@ -138,7 +138,7 @@ def style(request: HttpRequest) -> HttpResponse:
                 "text": "3 tasks left, ends about 00:19",
                 "took": "14 min",
             },
-            {"status": "waiting", "title": "Terminate"},
+            {"status": "waiting", "title": "Terminate", "text": "", "took": ""},
         ],
         "events": [
             Event(ago(60), "bell-off", "Mira Okafor acknowledged"),
@@ -146,7 +146,7 @@ def style(request: HttpRequest) -> HttpResponse:
             Event(ago(86_520), "eye", "Incident opened"),
         ],
         "log": [
-            {"at": "00:04:11", "text": "claimed by console@worker-1"},
+            {"at": "00:04:11", "text": "claimed by console@worker-1", "tone": ""},
             {"at": "00:04:12", "text": "i-0c21 drained, terminating", "tone": "ok"},
             {"at": "00:04:14", "text": "the group did not answer in 5 s, next try in 10 s", "tone": "warn"},
         ],
@@ -164,7 +164,9 @@ def style(request: HttpRequest) -> HttpResponse:
             {"status": "degraded", "text": "Scheduling pauses for about 17 s."},
             {"status": "healthy", "text": "Running tasks go on."},
         ],
-        "blind": [{"what": "the broker", "since": ago(600), "because": "connection refused by redis:6379"}],
+        "blind": [
+            {"what": "the broker", "since": ago(600), "because": "connection refused by redis:6379", "remedy": ""}
+        ],
         "strips": [
             {"tone": "bad", "text": "Orders is 14 min behind: midnight cutoff at risk.", "url": "#"},
             {"tone": "warn", "text": "cpu will be full in about 20 min.", "url": "#"},

@@ -81,7 +81,7 @@ class OperationAdmin(ReadOnly):
             "reason": reason,
             "refused": refused,
         }
-        return TemplateResponse(request, "operations/admin_order.html", context, status=422 if refused else 200)
+        return TemplateResponse(request, "admin/order.html", context, status=422 if refused else 200)
 
     def _give(self, request: HttpRequest, operation: Operation, word: str, reason: str) -> None:
         try:

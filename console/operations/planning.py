@@ -72,6 +72,10 @@ def with_plan(request: HttpRequest, change: Change, form: forms.Form, context: M
         "form": form,
         "reason": request.POST.get("reason", request.GET.get("reason", "")),
         "now": timezone.now(),
+        "title": "",
+        "offer": None,
+        "refused": "",
+        "holder": None,
         **context,
     }
     kind = kinds.get(change.kind)

@@ -32,6 +32,10 @@ def preflight(
         "level": level,
         "reason": request.POST.get("reason", request.GET.get("reason", "")),
         "now": timezone.now(),
+        "title": "",
+        "errors": [],
+        "holder": None,
+        **_shown(None),
     }
     reason = request.POST.get("reason", "")
     try:
@@ -68,11 +72,11 @@ def _holder(operation: Operation) -> dict[str, Any]:
     return {"name": f"OP-{operation.pk}", "url": url_of(operation)}
 
 
-def _shown(plan: Plan) -> dict[str, Any]:
+def _shown(plan: Plan | None) -> dict[str, Any]:
     return {
         "plan": plan,
-        "checks": [shown(check) for check in plan.checks],
-        "blocked": bool(plan.refusals),
+        "checks": [shown(check) for check in plan.checks] if plan else [],
+        "blocked": bool(plan and plan.refusals),
     }
 
 

@@ -21,7 +21,7 @@ from console.fleets.figures import fleet_url, worker_url
 from console.fleets.models import QueueSnapshot, RunningTask, Worker
 from console.freshness.models import TableSnapshot
 from console.incidents.models import Incident
-from console.lib.templatetags.qd_nav import ENTRIES
+from console.lib.nav import ENTRIES
 from console.operations.models import Operation
 from console.pools.models import PoolSnapshot
 from console.storage.models import Store

@@ -44,7 +44,7 @@ def test_the_page_shows_each_datastore(client: Client) -> None:
 def test_before_the_first_reading_all_is_unknown(client: Client) -> None:
     client.force_login(user_of(Role.VIEWER))
     html = client.get("/datastores/").content.decode()
-    assert "RDS and ElastiCache can&#x27;t be seen" in html
+    assert "RDS and ElastiCache can&#39;t be seen" in html
     assert "metadata-db" in html
 
 

@@ -283,7 +283,7 @@ def test_a_plan_that_has_changed_comes_back_with_what_changed_and_all_that_was_t
         ({"deadline_min": "0"}, "greater than or equal to 1"),
         ({"workers": "i-nobody"}, "No worker of cpu is called"),
         ({"workers": ""}, "Choose at least one worker."),
-        ({"on_deadline": "stop"}, "Type &#x27;cpu&#x27; to confirm."),
+        ({"on_deadline": "stop"}, "Type &#39;cpu&#39; to confirm."),
     ],
 )
 def test_what_is_wrong_is_said_beside_what_was_typed(fleet: str, typed: dict[str, str], words: str) -> None:

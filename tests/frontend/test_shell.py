@@ -10,7 +10,7 @@ import pytest
 from django.template import engines
 from django.test import RequestFactory
 
-from console.lib.templatetags import qd_nav
+from console.lib import nav
 
 NOW = datetime(2026, 11, 22, 3, 7, tzinfo=UTC)
 
@@ -26,6 +26,7 @@ class Says:
     what: str = ""
     since: datetime | None = None
     because: str = ""
+    remedy: str = ""
     name: str = "sandbox"
     region: str = "eu-north-1"
     airflow_version: str = "3.3.0"
@@ -48,12 +49,14 @@ class Flags:
 
 @pytest.fixture(autouse=True)
 def pages_that_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(qd_nav, "_built", lambda: qd_nav.ENTRIES)
+    monkeypatch.setattr(nav, "_built", lambda: nav.ENTRIES)
 
 
 def page(path: str = "/fleets/cpu/", **context: Any) -> str:
-    template = engines["django"].from_string('{% extends "base.html" %}')
-    return template.render(context, RequestFactory().get(path))
+    environment = engines["jinja2"].env  # type: ignore[attr-defined]
+    return str(
+        environment.from_string('{% extends "base.html" %}').render(request=RequestFactory().get(path), **context)
+    )
 
 
 def test_the_environment_is_named_so_that_nobody_mistakes_one_for_another() -> None:

@@ -16,7 +16,7 @@ from console.accounts.actor import Actor
 from console.accounts.roles import Role
 from console.fleets.models import QueueSnapshot
 from console.incidents.store import settle
-from console.lib.templatetags.qd_nav import _built
+from console.lib.nav import _built
 from console.operations.models import Operation
 from console.platform.models import Source
 from console.pools.poll import save_pools

@@ -57,8 +57,8 @@ def test_a_description_is_text_and_never_markup(viewer: Client) -> None:
 
 def test_before_anything_was_read_it_says_so(viewer: Client) -> None:
     html = shown(viewer)
-    assert "Airflow's pools have not been read yet" in html
-    assert "Airflow&#x27;s pools can&#x27;t be seen" in html
+    assert "Airflow&#39;s pools have not been read yet" in html
+    assert "Airflow&#39;s pools can&#39;t be seen" in html
 
 
 def test_past_the_limit_no_figure_is_left(viewer: Client) -> None:

@@ -57,7 +57,7 @@ def test_the_page_shows_sizes_readers_and_what_is_past_its_time(client: Client) 
 
 def test_before_the_first_look_all_is_unknown(client: Client) -> None:
     html = shown(client)
-    assert "files can&#x27;t be seen" in html
+    assert "files can&#39;t be seen" in html
     assert "Not seen" in html
 
 

@@ -6,11 +6,9 @@ from functools import cache
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from django import template
-from django.template.context import RequestContext
 from django.urls import is_valid_path
-
-register = template.Library()
+from jinja2 import pass_context
+from jinja2.runtime import Context
 
 
 class Entry(NamedTuple):
@@ -57,8 +55,8 @@ def _built() -> tuple[Entry, ...]:
     return tuple(entry for entry in ENTRIES if is_valid_path(entry.url))
 
 
-@register.simple_tag(takes_context=True)
-def nav(context: RequestContext) -> list[Link]:
+@pass_context
+def nav(context: Context) -> list[Link]:
     """Links of every page that exists, in order; `current` marks the one that holds this request's path."""
     path = getattr(context.get("request"), "path", "")
     flags = getattr(context.get("shell"), "flags", None)
@@ -83,7 +81,6 @@ def grouped(links: list[Link]) -> list[tuple[str, list[Link]]]:
     return [(title, list(found)) for title, found in groupby(links, key=lambda link: link.entry.group)]
 
 
-@register.filter
 def current(links: list[Link]) -> Link | None:
     """The entry this page belongs to, or None."""
     return next((link for link in links if link.current), None)
