@@ -27,6 +27,7 @@ from console.fleets.models import (
     Watch,
     Worker,
 )
+from console.freshness.models import CutoffRow, Heartbeat, OriginSnapshot, TableEvent, TableSnapshot, TaskSnapshot
 from console.incidents.models import Incident, IncidentEvent, Maintenance, Page, PageAttempt, SignalRow
 from console.lib import kept
 from console.operations.models import Operation, Target
@@ -35,7 +36,6 @@ from console.platform.models import Source
 from console.pools.models import PoolSnapshot
 from console.scheduler.models import AgentsSnapshot, Snapshot, Takeover
 from console.storage.models import Store
-from tests.freshness import made
 from tests.lib.test_kept import told
 
 import_module("console.urls")  # and with it every module that answers a request
@@ -70,8 +70,16 @@ EXAMPLES: Mapping[str, list[tuple[Any, ...]]] = {
     "console.fleets.rows.worker": [("celery@a",), ("celery@b",)],
     "console.fleets.rows.worst_others": [(DECLARED,), ([],), (["100% it's"],)],
     "console.fleets.scaling.switch._switches": [NONE],
-    "console.freshness.listed._listed": [(["shop.public.t1", "shop.public.t2"],), (["x"],), ([],)],
+    "console.freshness.budget._cutoffs": [("t1", NOW, NOW - timedelta(days=30)), ("t2", NOW, NOW - timedelta(days=30))],
+    "console.freshness.cutoffs._newest": [(NOW, NOW - timedelta(days=7)), (NOW, NOW)],
+    "console.freshness.detail._beats": [(("shop-cdc",),), (("shop-cdc", "other"),), ((),)],
+    "console.freshness.detail._events": [("t1",), ("100% it's",)],
+    "console.freshness.detail._table": [("t1",), ("100% it's",), ("other",)],
+    "console.freshness.detail._task": [("shop-cdc",), ("other",)],
+    "console.freshness.listed._listed": [(["t1", "100% it's"],), (["other"],), ([],)],
     "console.freshness.listed._summary": [NONE],
+    "console.freshness.pages._every_task": [NONE],
+    "console.freshness.rows._origins": [NONE],
     "console.incidents.one_page._gone": [("100% it's",), ("there",), ("x",)],
     "console.incidents.one_page._one": [(2,), (1,), (9,)],
     "console.incidents.one_page._story": [(1,), (2,)],
@@ -149,7 +157,7 @@ def platform(db):
     Target.objects.create(operation=operation, target="fleet:cpu")
     Target.objects.create(operation=operation, target="worker:i-2", released_at=NOW)
     incidents()
-    made.level(NOW, [made.table(name) for name in ("t1", "t2", "t3")], latency_s=1)
+    freshness()
     Verdict.objects.create(as_of=NOW, tone="bad", flags={"fleets": ["bad", "1"]})
     Source.objects.create(name="airflow.tasks", as_of=NOW)
     Source.objects.create(name="broker.queues", error="down", remedy="start it")
@@ -163,6 +171,22 @@ def platform(db):
     Store.objects.create(
         id="s", location="s3://x", watched_since=NOW, as_of=NOW, complete=True, files=1, bytes=2, shares=[1], listed=[]
     )
+
+
+def freshness() -> None:
+    TaskSnapshot.objects.create(name="shop-cdc", identifier="shop-cdc", source="shop", status="running", as_of=NOW)
+    OriginSnapshot.objects.create(name="shop", as_of=NOW, server_at=NOW)
+    for number, name in enumerate(("t1", "100% it's")):
+        TableSnapshot.objects.create(
+            name=name, source="shop", task="shop-cdc", warehouse=name, column="at", slo_s=60.0, row_at=NOW
+        )  # fmt: skip
+        Heartbeat.objects.create(task=("shop-cdc", "shop-archive")[number], source="shop", written_at=NOW)
+    for number in range(20):
+        TableEvent.objects.create(table="t1", at=NOW, generation=number, kind="status", text=f"{number} %s")
+        at = NOW - timedelta(minutes=number)
+        met_at = (None, at, NOW)[number % 3]
+        CutoffRow.objects.create(table="t1", at=at, deadline=at + timedelta(seconds=9), origin="api", met_at=met_at)
+    CutoffRow.objects.create(table="t2", at=NOW - timedelta(minutes=1), deadline=LATER, origin="api")
 
 
 def incidents() -> None:

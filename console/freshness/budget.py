@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection, transaction
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 
 from console.freshness import minutes
 from console.freshness.minutes import Watched
 from console.freshness.models import Burning, CutoffRow, TableSnapshot
 from console.freshness.outlook import BURNS, Alarm, alarm, burn
+from console.lib.kept import kept
 
 OBJECTIVE = 0.99
 """The share of minutes, and of cutoffs, that are to be good."""
@@ -66,14 +67,21 @@ def budget(table: TableSnapshot, now: datetime) -> Budget:
         watched = minutes.look(now, LENGTHS[-1])
         counts = minutes.counted(watched.last, LENGTHS, [table.name])
         bad = bad_shares(counts.get(table.name, _NONE), watched, minutes.minute_of(table.known_since))
-    past = CutoffRow.objects.filter(table=table.name, deadline__lte=now, at__gt=now - CUTOFFS_OVER)
-    counted = past.aggregate(due=Count("pk"), met=Count("pk", filter=Q(met_at__lte=F("deadline"))))
+    due, met = _cutoffs.first(table.name, now, now - CUTOFFS_OVER) or (0, 0)
     return Budget(
         burns=tuple((window_s, burn(bad[window_s], OBJECTIVE)) for window_s in WINDOWS) if bad else (),
         alarm=alarm(bad, OBJECTIVE) if bad else None,
-        met=counted["met"],
-        due=counted["due"],
+        met=met,
+        due=due,
     )
+
+
+@kept
+def _cutoffs(table: str, now: datetime, since: datetime) -> QuerySet[CutoffRow, tuple[int, int]]:
+    """How many there were, and how many were met in time; no row where there were none."""
+    past = CutoffRow.objects.filter(table=table, deadline__lte=now, at__gt=since).order_by().values("table")
+    counted = past.annotate(due=Count("pk"), met=Count("pk", filter=Q(met_at__lte=F("deadline"))))
+    return counted.values_list("due", "met")
 
 
 _NONE = (0,) * len(LENGTHS)

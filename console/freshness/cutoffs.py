@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 
 from console.freshness import telling
 from console.freshness.cells import Cell, cell
 from console.freshness.models import AssetNews, CutoffRow, Proof, TableEvent, TableSnapshot
 from console.freshness.outlook import Nine
 from console.freshness.watermark import Basis
+from console.lib.kept import kept
 from console.lib.words import duration
 from console.platform.declared import Declaration
 
@@ -183,11 +184,15 @@ class Newest:
 
 def newest(now: datetime) -> Newest | None:
     """One query."""
-    found = (
-        CutoffRow.objects.filter(at__lte=now, at__gt=now - GIVEN_UP)
+    found = _newest.first(now, now - GIVEN_UP)
+    return Newest(found["at"], found["latest"], found["total"], found["met"]) if found else None
+
+
+@kept
+def _newest(now: datetime, since: datetime) -> QuerySet[Any, Any]:
+    return (
+        CutoffRow.objects.filter(at__lte=now, at__gt=since)
         .order_by("-at")
         .values("at")
-        .annotate(total=Count("pk"), met=Count("pk", filter=~Q(met_at=None)), latest=Max("deadline"))
-        .first()
+        .annotate(total=Count("pk"), met=Count("pk", filter=~Q(met_at=None)), latest=Max("deadline"))[:1]
     )
-    return Newest(found["at"], found["latest"], found["total"], found["met"]) if found else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+
+from django.db.models import QuerySet
 
 from console.freshness import cutoffs
 from console.freshness.budget import Budget, budget
@@ -18,6 +20,7 @@ from console.freshness.rules import RUNNING
 from console.freshness.told import Told, told
 from console.history import series
 from console.history.series import Chart
+from console.lib.kept import kept
 from console.lib.status import Status
 from console.lib.words import duration
 from console.platform.declared import declaration
@@ -123,7 +126,7 @@ class TablePage:
 
 def find(name: str) -> TableSnapshot | None:
     """A declared table, or None. One query. Before the first poll there is no row: then the declaration's word."""
-    found = TableSnapshot.objects.filter(name=name).first()
+    found = _table.first(name)
     if found is not None:
         return found
     return next((of(table) for table in declaration().tables if table.name == name), None)
@@ -133,7 +136,7 @@ def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) ->
     """The page `/freshness/TABLE/`. Eight queries besides the one that found the table; two more with an asset."""
     view = look(now)
     row = table_row(table, view)
-    snapshot = TaskSnapshot.objects.filter(name=table.task).first()
+    snapshot = _task.first(table.task)
     task = task_row(snapshot, view, 0, 0) if snapshot else None
     origin = view.origins.get(table.source)
     asked = query.get("range", "")
@@ -155,12 +158,32 @@ def table_page(now: datetime, table: TableSnapshot, query: Mapping[str, str]) ->
         ranges=tuple(Range(key, "?" if key == USUAL_RANGE else f"?range={key}", key == chosen) for key in RANGES),
         chart_url=f"{row.url}lag.json?range={chosen}",
         cells=cutoffs.cells(waits, row.nine, now),
-        events=tuple(_event(event) for event in TableEvent.objects.filter(table=table.name)[:EVENTS]),
-        beats=tuple(Heartbeat.objects.filter(task__in=table.tasks)),
+        events=tuple(_event(event) for event in _events(table.name)),
+        beats=tuple(_beats(table.tasks)),
         budget=budget(table, now),
         limit=_limit(table) if row.nine and row.nine != "FRESH" else "",
         told=told(table.name, waits, now),
     )
+
+
+@kept
+def _table(name: str) -> QuerySet[TableSnapshot]:
+    return TableSnapshot.objects.filter(name=name)
+
+
+@kept
+def _task(name: str) -> QuerySet[TaskSnapshot]:
+    return TaskSnapshot.objects.filter(name=name)
+
+
+@kept
+def _events(table: str) -> QuerySet[TableEvent]:
+    return TableEvent.objects.filter(table=table)[:EVENTS]
+
+
+@kept
+def _beats(tasks: Sequence[str]) -> QuerySet[Heartbeat]:
+    return Heartbeat.objects.filter(task__in=tasks)
 
 
 def _event(event: TableEvent) -> Event:

@@ -35,21 +35,26 @@ class Watched:
     """Which minutes were polled, up to the newest that counts: the current one, or the last while that has no poll."""
 
     last: int
-    gaps: Sequence[int]  # gaps[n]: minutes without a poll among the n before `last` and itself
+    bits: Sequence[int]  # the polled minutes of its hour, then of each hour before
+    seen: Sequence[int]  # seen[n]: how many those of the first n hours are
 
     def gone(self, length: int) -> int:
         """Minutes without a poll among the newest `length`; at most as many as were looked at."""
-        return self.gaps[length]
+        if not length:
+            return 0
+        hour, minute = divmod(self.last - length + 1, HOUR)
+        back = self.last // HOUR - hour
+        return length - self.seen[back] - (self.bits[back] >> minute).bit_count()
 
 
 def watched(hours: Mapping[int, int], now: int, length: int) -> Watched:
     """`hours`: the polled minutes as bits by the hour; `length`: how many minutes are looked at."""
-
-    def seen(minute: int) -> bool:
-        return bool(hours.get(minute // HOUR, 0) >> minute % HOUR & 1)
-
-    last = now if seen(now) else now - 1
-    return Watched(last, list(accumulate((not seen(last - back) for back in range(length)), initial=0)))
+    last = now if hours.get(now // HOUR, 0) >> now % HOUR & 1 else now - 1
+    newest, oldest = last // HOUR, (last - length + 1) // HOUR
+    bits = [hours.get(hour, 0) for hour in range(newest, oldest - 1, -1)]
+    if bits:
+        bits[0] &= (1 << last % HOUR + 1) - 1  # what is later does not count yet
+    return Watched(last, bits, list(accumulate((each.bit_count() for each in bits), initial=0)))
 
 
 # --- Memory --------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 
-from django.db.models import F
+from django.db.models import F, QuerySet
 
 from console.freshness import cutoffs, words
 from console.freshness.answers import Verdict
@@ -22,6 +22,7 @@ from console.freshness.rules import RUNNING, STOPPED, latency_s
 from console.freshness.watermark import Basis
 from console.history import series
 from console.lib import listing
+from console.lib.kept import kept
 from console.lib.listing import Column, Listing, Pager, Tab
 from console.lib.status import Status
 from console.lib.words import duration
@@ -341,9 +342,13 @@ def _tasks(view: View, tallied: Mapping[tuple[str, Status], int]) -> tuple[TaskR
         totals[task] += number
         late[task] += number if status in (Status.FAILING, Status.DEGRADED) else 0
     return tuple(
-        task_row(task, view, totals[task.name], None if view.blind else late[task.name])
-        for task in TaskSnapshot.objects.all()
+        task_row(task, view, totals[task.name], None if view.blind else late[task.name]) for task in _every_task()
     )
+
+
+@kept
+def _every_task() -> QuerySet[TaskSnapshot]:
+    return TaskSnapshot.objects.all()
 
 
 def _text(view: View, found: Tally, first: TableRow | None, proven: bool) -> str:

@@ -8,11 +8,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from console.freshness.judge import NEEDED, blind
 from console.freshness.listed import Listed
 from console.freshness.models import OriginSnapshot, TableSnapshot
 from console.freshness.outlook import Nine
 from console.freshness.rules import Word
+from console.lib.kept import kept
 from console.lib.status import Status
 from console.platform.declared import declaration
 from console.platform.models import Source
@@ -61,7 +64,12 @@ def _left_s(sight: Sight) -> float:
 def look(now: datetime) -> View:
     """Two queries."""
     sights = Source.objects.sights(now, [*NEEDED, ORIGINS])
-    return View(now, blind(sights), sights, {origin.name: origin for origin in OriginSnapshot.objects.all()})
+    return View(now, blind(sights), sights, {origin.name: origin for origin in _origins()})
+
+
+@kept
+def _origins() -> QuerySet[OriginSnapshot]:
+    return OriginSnapshot.objects.all()
 
 
 @dataclass(frozen=True)

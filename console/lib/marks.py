@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -25,28 +26,39 @@ def spark(points: Sequence[float | None], width: int = 120, height: int = 24) ->
     if not seen:
         return Spark("", "", None, None)
     low, high = min(0.0, *seen), max(seen)
-    span, right, bottom, top = (high - low) or 1.0, width - 3, height - 3, 3
-    step = (right - 1) / max(1, len(points) - 1)
+    span, bottom, top = (high - low) or 1.0, height - 3, 3
+    xs, tenths, last = _xs(len(points), width), _tenths(height), len(points) - 1
+    floor, room = 10 * bottom, 10 * (bottom - top)  # in tenths of a pixel: so a number's text is looked up
+    line, area = [], []
+    begun, run = 0, list[str]()
+    for index, value in enumerate((*points, None)):
+        if value is not None:
+            if not run:
+                begun = index
+            run.append(f"{xs[index]} {tenths[round(floor - (value - low) / span * room)]}")
+        elif run:
+            text = "L".join(run)
+            line.append(f"M{text}")
+            if len(run) > 1:
+                area.append(f"M{text}L{xs[index - 1]} {height}L{xs[begun]} {height}Z")
+            run = []
+    if points[-1] is None:
+        return Spark("".join(line), "".join(area), None, None)
+    y = round(floor - (points[-1] - low) / span * room) / 10
+    return Spark("".join(line), "".join(area), float(xs[last]), y)
 
-    def place(index: int, value: float) -> tuple[float, float]:
-        return round(1 + index * step, 1), round(bottom - (value - low) / span * (bottom - top), 1)
 
-    runs: list[list[tuple[float, float]]] = [[]]
-    for index, value in enumerate(points):
-        if value is None:
-            runs.append([])
-        else:
-            runs[-1].append(place(index, value))
-    runs = [run for run in runs if run]
-    line = "".join("M" + "L".join(f"{x:g} {y:g}" for x, y in run) for run in runs)
-    area = "".join(
-        "M" + "L".join(f"{x:g} {y:g}" for x, y in run) + f"L{run[-1][0]:g} {height}L{run[0][0]:g} {height}Z"
-        for run in runs
-        if len(run) > 1
-    )
-    last = points[-1]
-    x, y = place(len(points) - 1, last) if last is not None else (None, None)
-    return Spark(line, area, x, y)
+@lru_cache(maxsize=64)
+def _xs(count: int, width: int) -> tuple[str, ...]:
+    """Where each of so many points stands."""
+    step = (width - 4) / max(1, count - 1)
+    return tuple(f"{round(1 + index * step, 1):g}" for index in range(count))
+
+
+@lru_cache(maxsize=8)
+def _tenths(height: int) -> tuple[str, ...]:
+    """Every height there is, as it is written."""
+    return tuple(f"{tenth / 10:g}" for tenth in range(10 * height + 1))
 
 
 class Part(NamedTuple):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from console.freshness import minutes
 from console.freshness.budget import ALL_WINDOWS, LENGTHS, WINDOWS, bad_shares, budget
-from console.freshness.minutes import Watched, counted, look, masks, minute_of, note, watched
+from console.freshness.minutes import counted, look, masks, minute_of, note, watched
 from console.freshness.models import BadHour, CutoffRow, TableSnapshot, WatchedHour
 from console.freshness.outlook import Alarm
 from tests.freshness.made import ORDERS
@@ -32,19 +32,20 @@ def test_minutes_as_bits_of_their_hours_are_exactly_those(first: int, last: int)
 
 def test_a_minute_without_a_poll_is_bad_for_all_but_the_current_one_may_still_get_its_first() -> None:
     all_of_it = masks(0, 100)
-    assert watched(all_of_it, 100, 10) == Watched(100, [0] * 11)
-    assert watched(all_of_it, 101, 10) == Watched(100, [0] * 11)
+    for now in (100, 101):
+        found = watched(all_of_it, now, 10)
+        assert (found.last, [found.gone(length) for length in range(11)]) == (100, [0] * 11)
     late = watched(all_of_it, 103, 10)
     assert (late.last, late.gone(1), late.gone(2), late.gone(10)) == (102, 1, 2, 2)
     assert watched({}, 5, 3).gone(3) == 3
 
 
 def test_shares_are_of_the_minutes_since_the_lag_was_first_proven() -> None:
-    polled = Watched(1000, [0] * (LENGTHS[-1] + 1))
+    polled = watched(masks(1000 - LENGTHS[-1], 1000), 1000, LENGTHS[-1])
     assert bad_shares([5, 10, 20, 20, 20], polled, 961) == {300: 1.0, 1800: 1 / 3, 3600: 0.5, 21600: 0.5, 259200: 0.5}
     assert bad_shares([0] * 5, polled, 1001) == {}
     assert bad_shares([1, 1, 1, 1, 1], polled, 1000) == dict.fromkeys(ALL_WINDOWS, 1.0)
-    gone = Watched(1000, [0, *[1] * LENGTHS[-1]])  # the newest had no poll
+    gone = watched(masks(1000 - LENGTHS[-1], 999), 1001, LENGTHS[-1])  # the newest had no poll
     assert bad_shares([0] * 5, gone, 901)[300] == 0.2
 
 

@@ -31,6 +31,13 @@ def test_a_flat_zero_series_lies_on_the_floor_and_a_flat_high_one_at_the_top() -
     assert spark([500, 500]).y == 3
 
 
+def test_a_sparkline_is_written_in_tenths_of_a_pixel() -> None:
+    drawn = spark([0, 2.5, None, 10, -1.25, 7, None, 3], 60, 20)
+    assert drawn.line == "M1 15.4L9 12.3M25 3L33 17L41 6.7M57 11.7"
+    assert drawn.area == "M1 15.4L9 12.3L9 20L1 20ZM25 3L33 17L41 6.7L41 20L25 20Z"
+    assert (drawn.x, drawn.y) == (57.0, 11.7)
+
+
 @given(st.lists(st.one_of(st.none(), st.floats(-1e6, 1e6)), max_size=40))
 def test_a_sparkline_stays_inside_its_box(points: list[float | None]) -> None:
     drawn = spark(points, 120, 24)
