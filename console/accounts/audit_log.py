@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
 
+from django.db import connection
 from django.db.models import QuerySet
 from django.utils.dateparse import parse_datetime
 
@@ -16,6 +17,7 @@ from console.accounts.models import AuditEntry
 
 PAGE = 50
 EXPORT_LIMIT = 50_000
+ACTORS = 100
 COLUMNS = ("seq", "at", "actor", "via", "action", "target", "reason", "details", "ip", "request_id", "hash")
 
 
@@ -34,7 +36,8 @@ class Filters:
         """Newest first."""
         rows = AuditEntry.objects.order_by("-seq")
         if self.who:
-            rows = rows.filter(actor__icontains=self.who)
+            known = actors(self.who)
+            rows = rows.filter(actor__in=known) if len(known) < ACTORS else rows.filter(actor__icontains=self.who)
         if self.action:
             rows = rows.filter(action__startswith=self.action)
         if self.target:
@@ -51,6 +54,23 @@ class Filters:
         """The query part that asks for these rows."""
         pairs = {field.name: getattr(self, field.name) for field in fields(self)}
         return urlencode({name: _told(value) for name, value in pairs.items() if value not in ("", None)})
+
+
+def actors(part: str) -> list[str]:
+    """Whose names in the audit hold `part`, at most `ACTORS`. Few people do many things: from name to name by the
+    index, for what nobody of the name did would else be looked for in every row. One query."""
+    with connection.cursor() as cursor:
+        cursor.execute(_ACTORS, [part, ACTORS])
+        return [name for (name,) in cursor.fetchall()]
+
+
+_ACTORS = """
+WITH RECURSIVE known (name) AS (
+    SELECT min(actor) FROM accounts_auditentry
+    UNION ALL
+    SELECT (SELECT min(actor) FROM accounts_auditentry WHERE actor > known.name) FROM known WHERE name IS NOT NULL)
+SELECT name FROM known WHERE strpos(upper(name), upper(%s)) > 0 LIMIT %s
+"""
 
 
 def _told(value: object) -> str:
@@ -106,7 +126,7 @@ class AuditPage:
 
 
 def audit_page(query: Mapping[str, str]) -> AuditPage:
-    """One query."""
+    """One query, two where somebody is looked for."""
     filters, errors = read(query)
     found = list(filters.rows()[: PAGE + 1])
     older = replace(filters, before=found[PAGE - 1].seq).address() if len(found) > PAGE else ""

@@ -237,6 +237,9 @@ def unresolved() -> list[dict[str, Any]]:
     return [brief(row) for row in Incident.objects.filter(state__in=UNRESOLVED).order_by("-pk")[:50]]
 
 
+WINDOWS = 200
+
+
 # --- announced work -------------------------------------------------------------------------------------------------
 
 
@@ -264,10 +267,13 @@ def _window(row: Maintenance) -> dict[str, Any]:
     return {"id": row.pk, "by": row.by_name} | {name: getattr(row, name) for name in names}
 
 
-@maintenance.get("", response=list[WindowOut], summary="Work in force or still to come; all of it with all=true")
+@maintenance.get(
+    "", response=list[WindowOut], summary="Work in force or still to come; the newest 200 windows with all=true"
+)
 def windows(request: HttpRequest, all: bool = False) -> list[dict[str, Any]]:
-    found = Maintenance.objects.all() if all else Maintenance.objects.ahead(timezone.now())
-    return [_window(row) for row in found.order_by("-starts_at")[:200]]
+    if all:
+        return [_window(row) for row in Maintenance.objects.order_by("-starts_at")[:WINDOWS]]
+    return [_window(row) for row in Maintenance.objects.ahead(timezone.now()).order_by("-starts_at")]
 
 
 @maintenance.post("", response={201: WindowOut}, auth=operator, summary="Announce work: nobody is told of its targets")

@@ -22,6 +22,8 @@ from console.incidents.models import Incident, Maintenance
 from console.incidents.one_page import find, incident_page
 from console.incidents.pages import chosen, list_page, read
 
+PAST = 50
+"""Windows that are over, on the page of maintenance; of those in force or still to come none is left out."""
 EXPORT_LIMIT = 100_000
 COLUMNS = {
     "id": "pk", "key": "key", "severity": "severity", "state": "state", "title": "title", "target": "target",
@@ -156,11 +158,11 @@ def _announce(request: HttpRequest) -> HttpResponse:
 
 def _maintenance(request: HttpRequest, form: MaintenanceForm, status: int = 200) -> HttpResponse:
     now = timezone.now()
-    rows = list(Maintenance.objects.order_by("-starts_at")[:50])
+    over = Maintenance.objects.exclude(ends_at__gt=now, cancelled_at=None)
     context = {
         "form": form,
-        "ahead": [row for row in rows if row.cancelled_at is None and row.ends_at > now],
-        "past": [row for row in rows if row.cancelled_at is not None or row.ends_at <= now],
+        "ahead": list(Maintenance.objects.ahead(now).order_by("starts_at", "pk")),
+        "past": list(over.order_by("-starts_at", "-pk")[:PAST]),
         "now": now,
     }
     return render(request, "incidents/maintenance.html", context, status=status)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
@@ -17,6 +18,7 @@ from console.accounts.actor import Actor
 from console.accounts.models import AuditEntry, User
 from console.accounts.roles import Role
 from tests.api.asking import bearer, token_for
+from tests.explained import blocks
 
 pytestmark = pytest.mark.django_db
 
@@ -41,6 +43,35 @@ def test_a_viewer_is_told_which_role_it_takes(client: Client) -> None:
         answer = client.get(path)
         assert answer.status_code == 403
         assert "operator (or admin)" in answer.content.decode()
+
+
+MANY = """
+INSERT INTO accounts_auditentry (
+    seq, at, actor, via, action, target, reason, details, ip, request_id, previous, hash)
+SELECT 1000 + n, now(), CASE WHEN n % 2000 = 0 THEN 'rare ' || n ELSE 'ada' END, '', 'thing.done', 't' || n, '', '{}',
+       '', '', '', '' FROM generate_series(1, 6000) n
+"""
+
+
+def test_who_did_little_or_nothing_is_found_among_many_deeds_without_reading_them(operator: Client) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(MANY)
+        cursor.execute("ANALYZE accounts_auditentry")
+    assert targets(operator, "?who=RARE") == ["t6000", "t4000", "t2000"]
+    assert len(targets(operator, "?who=a")) == audit_log.PAGE
+    assert targets(operator, "?who=nobody") == targets(operator, "?who=%25") == []
+    for who in ("rare", "nobody", "ada"):
+        assert 0 < blocks(operator, f"/audit/?who={who}", "accounts_auditentry") < 40
+
+
+def test_more_names_than_can_be_listed_are_found_all_the_same(
+    operator: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audit_log, "ACTORS", 3)
+    for name in ("ada", "adb", "adc", "add", "ben"):
+        audit.record(by(name), "thing.done", name)
+    assert targets(operator, "?who=AD") == ["add", "adc", "adb", "ada"]
+    assert targets(operator, "?who=ben") == ["ben"]
 
 
 def test_newest_first(operator: Client) -> None:
@@ -73,6 +104,8 @@ def test_pages(operator: Client, django_assert_num_queries: DjangoAssertNumQueri
     page = operator.get("/audit/?who=ada").context["page"]
     assert len(page.entries) == audit_log.PAGE
     with django_assert_num_queries(1):
+        audit_log.audit_page({"target": "t"})
+    with django_assert_num_queries(2):  # whose names those are, first
         audit_log.audit_page({"who": "ada"})
     older = operator.get(f"/audit/?{page.older}").context["page"]
     assert [entry.target for entry in older.entries] == ["t4", "t3", "t2", "t1", "t0"]

@@ -16,7 +16,7 @@ from django.utils import timezone
 from console.accounts.roles import Role
 from console.incidents import actions
 from console.incidents.findings import Severity
-from console.incidents.models import Incident, IncidentTally
+from console.incidents.models import Incident, IncidentTally, Maintenance
 from console.incidents.pages import list_page
 from console.incidents.store import settle
 from tests.api.asking import user_of
@@ -108,6 +108,27 @@ def test_the_export_is_all_that_the_filters_leave_or_nothing(client: Client, mon
     assert refused.status_code == 400
     assert "121 incidents; at most 100" in refused.content.decode()
     assert client.get("/incidents/export.csv?q=q120").status_code == 200
+
+
+def test_no_window_that_is_in_force_is_left_out(client: Client) -> None:
+    client.force_login(user_of(Role.VIEWER))
+    now = timezone.now()
+
+    def window(name: str, starts_h: float, ends_h: float) -> None:
+        times = {"starts_at": now + timedelta(hours=starts_h), "ends_at": now + timedelta(hours=ends_h)}
+        Maintenance.objects.create(targets=[name], reason="work", by_name="mira", **times)
+
+    window("fleets/in-force", -1, 1)
+    for number in range(60):
+        window(f"fleets/ahead-{number}", 24 + number, 25 + number)
+        window(f"fleets/over-{number}", -25 - number, -24 - number)
+    text = client.get("/incidents/maintenance/").content.decode()
+    assert "fleets/in-force" in text
+    assert len(set(re.findall(r"fleets/ahead-\d+", text))) == 60
+    assert set(re.findall(r"fleets/over-\d+", text)) == {f"fleets/over-{number}" for number in range(50)}
+    found = client.get("/api/v1/maintenance").json()
+    assert len(found) == 61
+    assert found[-1]["targets"] == ["fleets/in-force"]
 
 
 @pytest.mark.parametrize("path", ["/incidents/", "/incidents/?state=all", "/incidents/?section=fleets", "/"])
