@@ -37,8 +37,10 @@ from typing import Any, Generic, NoReturn, ParamSpec, TypeVar, cast
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import EmptyResultSet
 from django.db import connections
-from django.db.models import JSONField, Model, QuerySet, Value
+from django.db.models import CharField, JSONField, Model, QuerySet, TextField, Value
+from django.db.models.base import ModelState
 from django.db.models.expressions import Col
+from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.lookups import (
     Exact,
     GreaterThan,
@@ -55,6 +57,8 @@ from django.db.models.query import (
     ValuesListIterable,
     get_related_populators,
 )
+from django.db.models.query_utils import DeferredAttribute
+from django.db.models.signals import post_init, pre_init
 from django.db.models.sql.where import WhereNode
 
 P = ParamSpec("P")
@@ -113,6 +117,7 @@ class Slot(Value):
         self.place = place
         self.name = name
         self.against: Any = None
+        self.as_is: type | None = None  # values of this very type go to the column unchanged
         self.many = False
         self.placed = False
 
@@ -135,6 +140,8 @@ class Slot(Value):
         return self._ready(value, connection)
 
     def _ready(self, value: Any, connection: Any) -> Any:
+        if type(value) is self.as_is:
+            return value
         return self.against.get_db_prep_value(self.against.get_prep_value(value), connection, prepared=True)
 
     def _refuse(self, *_: object) -> NoReturn:
@@ -236,6 +243,7 @@ def _bind(node: WhereNode) -> None:
             ):
                 slot._refuse()
             slot.against = getattr(field, "target_field", field)
+            slot.as_is = str if type(slot.against) in (CharField, TextField) else None
 
 
 def _take(queryset: Any, query: Any, compiler: Any) -> Take | None:
@@ -254,12 +262,14 @@ def _take(queryset: Any, query: Any, compiler: Any) -> Take | None:
     columns = compiler.klass_info["select_fields"]
     start, end = columns[0], columns[-1] + 1
     names = tuple(each[0].target.attname for each in compiler.select[start:end])
+    made_of = _maker(model, names, queryset.db)
     related = cast(Any, get_related_populators)(compiler.klass_info, compiler.select, queryset.db)
     extra = tuple((compiler.annotation_col_map or {}).items())
-    alias = queryset.db
+    if not (related or extra or len(names) < len(compiler.select)):
+        return made_of
 
     def instance(row: Sequence[Any]) -> Model:
-        found = model.from_db(alias, names, row[start:end])
+        found = made_of(row[start:end])
         for each in related:
             each.populate(row, found)
         for name, column in extra:
@@ -267,3 +277,26 @@ def _take(queryset: Any, query: Any, compiler: Any) -> Take | None:
         return found
 
     return instance
+
+
+def _maker(model: type[Model], names: Sequence[str], alias: str) -> Callable[[Sequence[Any]], Model]:
+    """What `from_db` does, and the model's `__init__`: where both are Django's own and nobody listens to the signals,
+    each column is put where they would put it, without asking every field; a column that is not there is deferred."""
+    simple = (
+        cast(Any, model.from_db).__func__ is cast(Any, Model.from_db).__func__
+        and model.__init__ is Model.__init__
+        and model.__setattr__ is object.__setattr__
+        and all(type(inspect.getattr_static(model, name)) in (DeferredAttribute, ForeignKeyDeferredAttribute)
+                for name in names)
+    )  # fmt: skip
+
+    def made_of(row: Sequence[Any]) -> Model:
+        if not simple or pre_init.receivers or post_init.receivers:
+            return model.from_db(alias, names, row)
+        found = model.__new__(model)
+        state = found._state = ModelState()
+        state.adding, state.db = False, alias
+        found.__dict__.update(zip(names, row, strict=True))
+        return found
+
+    return made_of

@@ -13,6 +13,7 @@ from django.db import connection, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Count, F, Q, QuerySet
 from django.db.models.functions import Upper
+from django.db.models.signals import post_init, pre_init
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -161,6 +162,50 @@ def test_arrays_json_percent_signs_and_rows_behind(db):
     joined = kept(lambda pks: Target.objects.filter(operation__in=pks, operation__kind="drain"))
     assert len(same(joined, [operation.pk])) == 1
     assert len(same(kept(lambda pk: Target.objects.filter(operation=pk)), operation.pk)) == 1
+
+
+def test_a_model_that_loads_itself_does_so(queues, monkeypatch):
+    own = QueueSnapshot.from_db.__func__
+
+    def loaded(cls: type, *row: object) -> object:
+        found = own(cls, *row)
+        found.loaded = True
+        return found
+
+    monkeypatch.setattr(QueueSnapshot, "from_db", classmethod(loaded))
+    assert all(row.loaded for row in same(kept(lambda: QueueSnapshot.objects.order_by("rank"))))
+
+
+@pytest.mark.parametrize("signal", [pre_init, post_init])
+def test_whoever_listens_for_instances_hears_of_each(queues, signal):
+    rows = kept(lambda: QueueSnapshot.objects.order_by("rank").only("queue"))
+    same(rows)
+    heard = []
+
+    def hear(sender: type, **_: object) -> None:
+        heard.append(sender)
+
+    signal.connect(hear, sender=QueueSnapshot)
+    try:
+        assert len(rows()) == len(heard) == len(NAMES)
+    finally:
+        signal.disconnect(hear, sender=QueueSnapshot)
+
+
+def test_an_instance_is_changed_and_loaded_as_any_other(queues, django_assert_num_queries):
+    row = kept(lambda: QueueSnapshot.objects.filter(queue="cpu").only("queue", "rank")).first()
+    with django_assert_num_queries(1):
+        assert row.queued == 0  # what was left out is fetched when it is looked at
+    row.rank = 40
+    with django_assert_num_queries(1):
+        row.save(update_fields=["rank"])
+    row.refresh_from_db()
+    assert row.rank == 40
+    operation = Operation.objects.create(kind="drain", target="fleet:cpu", reason="a test", requested_by_name="me")
+    target = Target.objects.create(operation=operation, target="fleet:cpu")
+    found = kept(lambda: Target.objects.all()).first()
+    assert found.operation == operation
+    assert found == target
 
 
 def test_one_query_that_everybody_sees(queues, django_assert_num_queries):
