@@ -61,7 +61,7 @@ class Sights:
         """What is missing to say anything of the workers: signs of life first, then the judgement of them."""
         return (self.alive,) if not self.alive.seen else () if self.judged.seen else (self.judged,)
 
-    @property
+    @cached_property
     def workers_blind(self) -> str:
         """Why nothing can be said of the workers; "" when it can."""
         return why_blind(*self.hidden_workers)
@@ -76,7 +76,12 @@ class Sights:
             bounds=why_blind(self.compute),
         )
 
-    @property
+    @cached_property
+    def blind_without_bounds(self) -> Blind:
+        """The same for a queue that nobody declared: it has no group that could be unseen."""
+        return replace(self.blind, bounds="")
+
+    @cached_property
     def workers_seen(self) -> bool:
         return not self.hidden_workers
 
@@ -85,7 +90,7 @@ class Sights:
         """What a verdict on a fleet rests on."""
         return (self.tasks, self.alive, self.judged)
 
-    @property
+    @cached_property
     def as_of(self) -> datetime | None:
         """The oldest of the readings behind a verdict; None when one of them was never read."""
         moments = [sight.as_of for sight in self.essential]
@@ -161,5 +166,5 @@ def fleet_facts(row: QueueSnapshot, groups: Mapping[str, GroupSnapshot], sights:
         demand=demand_of(row, sights),
         supply=supply_of(row, sights),
         bounds=bounds_of(row.queue, groups, sights),
-        blind=sights.blind if declared else replace(sights.blind, bounds=""),
+        blind=sights.blind if declared else sights.blind_without_bounds,
     )

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 from django.db import connection
@@ -22,9 +23,15 @@ CELLS = 24
 """More workers than these are drawn as parts of a bar, not one by one."""
 
 
+@lru_cache(maxsize=16_384)  # each name is drawn again and again, and `quote` looks at its every byte
+def escaped(name: str) -> str:
+    """As a part of an address. Whatever it holds is escaped, a slash too."""
+    return quote(name, safe="")
+
+
 def fleet_url(queue: str) -> str:
-    """The page of a queue. Whatever its name holds is escaped, a slash too."""
-    return f"/fleets/{quote(queue, safe='')}/"
+    """The page of a queue."""
+    return f"/fleets/{escaped(queue)}/"
 
 
 def workers_url(queue: str) -> str:
@@ -33,7 +40,7 @@ def workers_url(queue: str) -> str:
 
 
 def worker_url(queue: str, node: str) -> str:
-    return f"{workers_url(queue)}{quote(node, safe='')}/"
+    return f"{workers_url(queue)}{escaped(node)}/"
 
 
 @dataclass(frozen=True)

@@ -155,20 +155,19 @@ def fleet_page(queue: str, now: datetime, query: Mapping[str, str]) -> FleetPage
     groups = ask.groups()
     fleet = fleet_of(row, groups, sights)
     wanted = listing.read(query, states=[key for key, *_ in TABS], columns=ORDERS, default_sort="worker")
-    everyone = Worker.objects.serving(queue)
     zones, releases, states = spread(queue, sights)
     known = sum(states.values())
-    matching = everyone.matching(wanted.q) if wanted.q else everyone
     if wanted.q:
-        states = counted(matching)
+        states = counted(Worker.objects.serving(queue).matching(wanted.q))
     chosen = next((states_ for key, _, states_ in TABS if key == wanted.state), None)
     total = sum(states.values()) if chosen is None else sum(states.get(state, 0) for state in chosen)
     pager = listing.pager(wanted, total, PAGE)
     if chosen is None and not wanted.q and wanted.sort == wanted.default_sort and pager.start == 0:
         rows = ask.first_workers([queue])
     else:
-        found = ordered(matching if chosen is None else matching.filter(state__in=chosen), wanted.sort)
-        rows = list(found[pager.start : pager.start + PAGE])
+        found = Worker.objects.serving(queue).matching(wanted.q)
+        found = found if chosen is None else found.filter(state__in=chosen)
+        rows = list(ordered(found, wanted.sort)[pager.start : pager.start + PAGE])
     range_ = query.get("range", "") if query.get("range", "") in RANGES else DEFAULT_RANGE
     here = wanted.address()
     workers = worker_rows(rows, queue, sights)

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote
+from typing import Any, NamedTuple
 
 from django.db.models import Count, F, Min, OuterRef, QuerySet, Subquery
 
 from console.fleets import census
 from console.fleets import rows as ask
 from console.fleets.facts import Sights
-from console.fleets.figures import workers_url
+from console.fleets.figures import escaped, workers_url
 from console.fleets.models import Instance, RunningTask, Worker, WorkerQuerySet
 from console.fleets.names import shortened
 from console.fleets.rules import OVER, State
@@ -59,8 +57,7 @@ TABS: tuple[tuple[str, str, tuple[State, ...]], ...] = (
 )
 
 
-@dataclass(frozen=True)
-class TaskRow:
+class TaskRow(NamedTuple):
     """A running task instance, by Airflow's word. Its arguments are nowhere: they hold a token."""
 
     dag_id: str
@@ -83,8 +80,7 @@ class TaskRow:
         return shortened(self.name, 60)
 
 
-@dataclass(frozen=True)
-class WorkerRow:
+class WorkerRow(NamedTuple):
     """One worker. Figures of None can't be seen now; `tasks` is None while Airflow's task instances can't."""
 
     node: str
@@ -240,7 +236,7 @@ def _row(
     return WorkerRow(
         node=worker.node,
         host=worker.host,
-        url=f"{url}{quote(worker.node, safe='')}/",
+        url=f"{url}{escaped(worker.node)}/",
         instance_id=worker.instance_id,
         zone=worker.zone,
         version=worker.version,

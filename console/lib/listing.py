@@ -6,7 +6,7 @@ Every choice is in the address, so that a view can be linked to, and the live re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 TEXT_LIMIT = 200
@@ -34,11 +34,14 @@ class Listing:
     def narrowed(self) -> bool:
         return bool(self.q or self.state)
 
-    def address(self) -> str:
-        """The query part that asks for this, without what is usual; `?` alone when all is."""
-        wanted = {"q": self.q, "state": self.state, "sort": self.sort, "page": str(self.page)}
-        usual = {"q": "", "state": "", "sort": self.default_sort, "page": "1"}
-        return "?" + urlencode({key: value for key, value in wanted.items() if value != usual[key]})
+    def address(self, *, state: str | None = None, sort: str | None = None, page: int | None = None) -> str:
+        """The query part that asks for this, without what is usual; `?` alone when all is. What is given is asked for
+        instead of this listing's own."""
+        state, sort = self.state if state is None else state, self.sort if sort is None else sort
+        page = self.page if page is None else page
+        wanted = (("q", self.q, ""), ("state", state, ""), ("sort", sort, self.default_sort), ("page", page, 1))
+        found = [(key, value) for key, value, usual in wanted if value != usual]
+        return "?" + urlencode(found) if found else "?"
 
 
 def read(query: Mapping[str, str], *, states: Iterable[str], columns: Iterable[str], default_sort: str) -> Listing:
@@ -69,7 +72,7 @@ def columns(listing: Listing, offered: Iterable[tuple[str, str, bool]]) -> dict[
     for key, word, falls_first in offered:
         current = listing.column == key
         falls = not listing.falls if current else falls_first
-        url = replace(listing, sort=f"-{key}" if falls else key, page=1).address()
+        url = listing.address(sort=f"-{key}" if falls else key, page=1)
         order = ("descending" if listing.falls else "ascending") if current else "none"
         found[key] = Column(key, word, url, order)
     return found
@@ -88,7 +91,7 @@ class Tab:
 def tabs(listing: Listing, offered: Iterable[tuple[str, str, int | None]]) -> tuple[Tab, ...]:
     """`(state, word, how many)` → links; the state `""` is all of them."""
     return tuple(
-        Tab(word, number, replace(listing, state=state, page=1).address(), listing.state == state)
+        Tab(word, number, listing.address(state=state, page=1), listing.state == state)
         for state, word, number in offered
     )
 
@@ -119,7 +122,7 @@ def pager(listing: Listing, total: int, size: int) -> Pager:
         first=first if total else 0,
         last=min(total, page * size),
         total=total,
-        previous=replace(listing, page=page - 1).address() if page > 1 else "",
-        next=replace(listing, page=page + 1).address() if page < pages else "",
+        previous=listing.address(page=page - 1) if page > 1 else "",
+        next=listing.address(page=page + 1) if page < pages else "",
         pages=pages,
     )
