@@ -105,7 +105,9 @@ def environment(**options: Any) -> Environment:
         sparkline=components.sparkline,
         state=components.state,
         state_icon=components.state_icon,
-        static=static,
+        static=static
+        if settings.DEBUG
+        else cache(static),  # a page names twenty files, whose names are hashed for good
         strip=components.strip,
         url_for=url_for,
         when=components.when,
