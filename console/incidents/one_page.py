@@ -16,7 +16,7 @@ from console.incidents import runbooks
 from console.incidents.detectors import DETECTORS
 from console.incidents.models import Incident, IncidentEvent, SignalRow
 from console.incidents.page_log import PageLine, page_logs
-from console.incidents.pages import Row, newest_unresolved, row_of
+from console.incidents.pages import PAGE, Row, newest_unresolved, row_of, unresolved_number
 from console.incidents.rules import CLEAR_S, State, clear_after_s, closes_at
 from console.incidents.sources import DETECTED
 from console.lib.kept import kept
@@ -94,10 +94,13 @@ class IncidentPage:
     runbook: str
     runbook_title: str
     events: tuple[EventLine, ...]
+    events_left_out: int
     pages: tuple[PageLine, ...]
+    pages_left_out: int
     parts: tuple[PartLine, ...]
     part_of: Row | None
     also: tuple[Row, ...]
+    also_left_out: int
     sight: Sight
     can_act: bool
     earlier: int  # incidents of the same key before it
@@ -128,7 +131,7 @@ def _gone(key: str) -> QuerySet[SignalRow]:
 
 @kept
 def _story(incident: int) -> QuerySet[IncidentEvent]:
-    return IncidentEvent.objects.filter(incident=incident).order_by("-pk")[:EVENTS]
+    return IncidentEvent.objects.filter(incident=incident).order_by("-pk")[: EVENTS + 1]
 
 
 def find(pk: int) -> Incident | None:
@@ -137,12 +140,13 @@ def find(pk: int) -> Incident | None:
 
 
 def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPage:
-    """One incident. Nine queries, however long its story."""
+    """One incident. Seven queries; one more where its story is longer than is shown, or a page of others is open."""
     remembered = _gone.first(incident.key)
     signal = remembered.signal() if remembered and incident.state != State.RESOLVED else None
     events = _story(incident.pk)
     told = page_logs([incident.pk]).get(incident.pk, ())
-    also = tuple(row for row in newest_unresolved(now) if row.id != incident.pk)
+    others = tuple(row for row in newest_unresolved(now) if row.id != incident.pk)
+    number = len(others) if len(others) < PAGE else unresolved_number() - (incident.state != State.RESOLVED)
     end = incident.resolved_at or now
     names = [str(name) for name in incident.latest.get("series", incident.evidence.get("series", []))][:4]
     start = max(incident.opened_at - BEFORE, end - timedelta(hours=12))
@@ -162,11 +166,14 @@ def incident_page(incident: Incident, now: datetime, actor: Actor) -> IncidentPa
         recommended=_recommended(incident.recommended),
         runbook=runbooks.url_of(incident.detector) if runbooks.exists(incident.detector) else "",
         runbook_title=DETECTORS.get(incident.detector, incident.detector),
-        events=tuple(_event(event) for event in events),
+        events=tuple(_event(event) for event in events[:EVENTS]),
+        events_left_out=incident.events.count() - EVENTS if len(events) > EVENTS else 0,
         pages=tuple(reversed(told))[:PAGES],
+        pages_left_out=max(0, len(told) - PAGES),
         parts=tuple(_part(one) for one in incident.children[:PARTS]),
         part_of=row_of(incident.part_of, now) if incident.part_of else None,
-        also=also[:ALSO],
+        also=others[:ALSO],
+        also_left_out=max(0, number - ALSO),
         sight=Source.objects.sights(now, [DETECTED])[DETECTED.name],
         can_act=actor.can(Role.OPERATOR),
         earlier=incident.generation - 1,

@@ -249,6 +249,11 @@ def newest_unresolved(now: datetime) -> list[Row]:
     return [_row(now, *values) for values in _newest_unresolved()]
 
 
+def unresolved_number() -> int:
+    """How many incidents are not over. One query."""
+    return _by_state((state, number) for state, _, _, number in _tally())["unresolved"]
+
+
 @kept
 def _windows(now: datetime) -> QuerySet[Maintenance]:
     return Maintenance.objects.filter(ends_at__gt=now, cancelled_at=None).order_by("starts_at")[:WINDOWS]

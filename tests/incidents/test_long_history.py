@@ -16,7 +16,7 @@ from django.utils import timezone
 from console.accounts.roles import Role
 from console.incidents import actions
 from console.incidents.findings import Severity
-from console.incidents.models import Incident, IncidentTally, Maintenance
+from console.incidents.models import Incident, IncidentEvent, IncidentTally, Maintenance, Page
 from console.incidents.pages import list_page
 from console.incidents.store import settle
 from tests.api.asking import user_of
@@ -108,6 +108,26 @@ def test_the_export_is_all_that_the_filters_leave_or_nothing(client: Client, mon
     assert refused.status_code == 400
     assert "121 incidents; at most 100" in refused.content.decode()
     assert client.get("/incidents/export.csv?q=q120").status_code == 200
+
+
+@pytest.mark.parametrize("others", [5, 20, 70])
+def test_a_long_story_says_what_of_it_is_left_out(client: Client, others: int) -> None:
+    client.force_login(user_of(Role.VIEWER))
+    now = timezone.now()
+    settle(report(finding()), now)
+    one = Incident.objects.get()
+    settle(report(finding(), *(finding(f"pools.full:p{number}", target="pools/p") for number in range(others))), now)
+    IncidentEvent.objects.bulk_create(IncidentEvent(incident=one, kind="note", text=f"n{n}") for n in range(230))
+    Page.objects.filter(incident=one).delete()
+    Page.objects.bulk_create(Page(incident=one, action="trigger", sequence=n, pager="ops") for n in range(43))
+    page = client.get(f"/incidents/{one.pk}/").content.decode()
+    assert f"{IncidentEvent.objects.filter(incident=one).count() - 200} earlier lines left out" in page
+    assert "13 earlier ones left out here" in page
+    assert '<span class="qd-count">43</span>' in page
+    brief = client.get(f"/i/{one.pk}").content.decode()
+    assert brief.count("and earlier ones: see the") == 2
+    for text in (page, brief):
+        assert (f">{others - 6} more<" in text) is (others > 6)
 
 
 def test_no_window_that_is_in_force_is_left_out(client: Client) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from django.template.loader import render_to_string
 from django.utils import timezone
 
 from console.incidents import actions
-from console.incidents.page_log import PageOut, page_logs
+from console.incidents.page_log import PageLine, PageOut, page_logs
 from tests.incidents.delivering import at, declares, work
 from tests.incidents.made import MIRA, opened
 from tests.incidents.receivers import FakePagerDuty, Receiver
@@ -16,7 +18,11 @@ pytestmark = pytest.mark.django_db
 
 
 def shown(incident: int) -> str:
-    return render_to_string("incidents/_pages.html", {"pages": page_logs([incident])[incident], "now": timezone.now()})
+    return drawn(page_logs([incident])[incident])
+
+
+def drawn(pages: Sequence[PageLine]) -> str:
+    return render_to_string("incidents/_pages.html", {"pages": pages, "left_out": 0, "now": timezone.now()})
 
 
 def test_each_message_with_its_attempts(pd: FakePagerDuty, other: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +61,7 @@ def test_nobody_to_tell_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     incident = opened()
     work()
     assert "nobody to tell" in shown(incident.pk)
-    empty = render_to_string("incidents/_pages.html", {"pages": (), "now": timezone.now()})
+    empty = drawn(())
     assert "Nobody was told" in empty
 
 
