@@ -14,8 +14,9 @@ from pydantic import Field
 from console.freshness import check_api, cutoffs
 from console.freshness.budget import Budget, budget
 from console.freshness.check_api import CutoffOut, EventOut, cutoff_out, event_out
+from console.freshness.cutoffs import Wait
 from console.freshness.detail import RANGES, find, lag_history
-from console.freshness.models import CutoffRow, TableEvent, TableSnapshot, of
+from console.freshness.models import TableEvent, TableSnapshot, of
 from console.freshness.outlook import Alarm
 from console.freshness.pages import lag_series
 from console.freshness.rows import TableRow, look, table_row
@@ -176,7 +177,7 @@ def _known(name: str) -> TableSnapshot:
     return found
 
 
-def _out(row: TableRow, waits: list[CutoffRow]) -> TableOut:
+def _out(row: TableRow, waits: list[Wait]) -> TableOut:
     return TableOut(
         status=row.status,
         reason=row.reason,

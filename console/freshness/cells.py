@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Fate(StrEnum):
@@ -16,8 +16,7 @@ class Fate(StrEnum):
     AT_RISK = "at risk"
 
 
-@dataclass(frozen=True)
-class Cell:
+class Cell(NamedTuple):
     """One cutoff of one table. `late_s`: by how much at most, where it is late or missing."""
 
     at: datetime

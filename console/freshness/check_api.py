@@ -15,6 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from console.accounts.api_auth import operator
 from console.freshness import actions
 from console.freshness.asking import Question, Told, Untracked, ask
+from console.freshness.cutoffs import Wait
 from console.freshness.models import CutoffRow, Heartbeat, TableEvent, TableSnapshot, generation
 from console.freshness.watermark import Basis
 from console.lib.api import Change, Problem, Renderer, moment, not_found
@@ -166,7 +167,7 @@ class CutoffOut(Schema):
     met_at: datetime | None
 
 
-def cutoff_out(row: CutoffRow) -> CutoffOut:
+def cutoff_out(row: CutoffRow | Wait) -> CutoffOut:
     return CutoffOut(
         table=row.table,
         cutoff=row.at,

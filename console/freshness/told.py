@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from console.freshness.cutoffs import Wait
 from console.freshness.findings_promises import UNTOLD
 from console.freshness.models import AssetNews, CutoffRow
 from console.lib.status import Status
@@ -29,7 +30,7 @@ class Told:
     text: str  # a sentence
 
 
-def told(table: str, rows: Sequence[CutoffRow], now: datetime) -> tuple[Told, ...]:
+def told(table: str, rows: Sequence[CutoffRow | Wait], now: datetime) -> tuple[Told, ...]:
     """Of the newest cutoffs in `rows` that have an asset and have come, newest first. Two queries; none without."""
     mine = sorted((row for row in rows if row.asset and row.at <= now), key=lambda row: row.at, reverse=True)[:SHOWN]
     if not mine:
@@ -43,14 +44,14 @@ def told(table: str, rows: Sequence[CutoffRow], now: datetime) -> tuple[Told, ..
     return tuple(one(row, sent.get((row.asset, row.at)), waits.get((row.asset, row.at), []), now) for row in mine)
 
 
-def one(row: CutoffRow, news: AssetNews | None, waits: Sequence[str], now: datetime) -> Told:
+def one(row: CutoffRow | Wait, news: AssetNews | None, waits: Sequence[str], now: datetime) -> Told:
     """`waits`: the other tables of the asset that have not met this cutoff. Pure."""
     status, at, text = _said(row, news, waits, now)
     return Told(row.at, row.asset, status, at, text)
 
 
 def _said(
-    row: CutoffRow, news: AssetNews | None, waits: Sequence[str], now: datetime
+    row: CutoffRow | Wait, news: AssetNews | None, waits: Sequence[str], now: datetime
 ) -> tuple[Status | None, datetime | None, str]:
     late = Status.DEGRADED if now > row.deadline else None
     if news is not None and news.sent_at is not None:
