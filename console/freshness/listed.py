@@ -13,14 +13,15 @@ from console.lib.kept import kept
 from console.lib.status import Status
 
 HEAD = 50
-"""So many of the worst are known without looking at all of them (migration 0011)."""
+"""So many of the worst are known without looking at all of them (migration 0012)."""
 
 
 class Summed(NamedTuple):
-    """All tables as the rows say at this moment: numbers by task and status, the first of the worst-first order."""
+    """All tables as the rows say at this moment: numbers by task and status, the first of two orders."""
 
     tally: Mapping[tuple[str, Status], int]
     worst: tuple[str, ...]  # names, HEAD at most
+    slowest: tuple[str, ...]
 
 
 class Listed(NamedTuple):
@@ -50,8 +51,9 @@ class Listed(NamedTuple):
 
 def summed() -> Summed:
     """One query, however many tables."""
-    tally, worst = _summary.first() or ((), ())
-    return Summed({(task, Status(status)): number for task, status, number in tally}, tuple(worst))
+    tally, worst, slowest = _summary.first() or ((), (), ())
+    numbers = {(task, Status(status)): number for task, status, number in tally}
+    return Summed(numbers, tuple(worst), tuple(slowest))
 
 
 def of_names(names: Sequence[str]) -> list[Listed]:
@@ -66,8 +68,8 @@ def between(ordered: TableQuerySet, start: int, stop: int) -> list[Listed]:
 
 
 @kept
-def _summary() -> QuerySet[Summary, tuple[list[tuple[str, str, int]], list[str]]]:
-    return Summary.objects.values_list("tally", "worst")
+def _summary() -> QuerySet[Summary, tuple[list[tuple[str, str, int]], list[str], list[str]]]:
+    return Summary.objects.values_list("tally", "worst", "slowest")
 
 
 @kept

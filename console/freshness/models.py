@@ -177,10 +177,11 @@ class TableSnapshot(models.Model):
 
 
 class Summary(models.Model):
-    """One row: all tables counted, and which are worst. Triggers keep it (migration 0011): nothing here writes it."""
+    """One row: all tables counted, and which are worst. Triggers keep it (migration 0012): nothing here writes it."""
 
     tally = models.JSONField()  # [task, status, how many] of each that there is
     worst = models.JSONField()  # the first 50 names of `TableQuerySet.worst_first`
+    slowest = models.JSONField(default=list)  # and of those by their lag, the longest first
 
     objects: ClassVar[models.Manager[Summary]] = models.Manager()
 

@@ -15,7 +15,7 @@ from console.freshness.answers import Verdict
 from console.freshness.asking import Question, ask, sentence
 from console.freshness.cells import Cell
 from console.freshness.cutoffs import Newest
-from console.freshness.listed import HEAD, between, of_names, summed
+from console.freshness.listed import HEAD, Summed, between, of_names, summed
 from console.freshness.models import OriginSnapshot, TableQuerySet, TableSnapshot, TaskSnapshot, stale
 from console.freshness.rows import URL, TableRow, Tally, View, look, table_row, tally
 from console.freshness.rules import RUNNING, STOPPED, latency_s
@@ -175,11 +175,11 @@ def freshness_page(now: datetime, query: Mapping[str, str]) -> FreshnessPage:
     wanted = _matching(asked, view)
     number = wanted.count() if asked.q else _number(asked, found, sum(known.tally.values()))
     shown = listing.pager(asked, number, PAGE_SIZE)
-    leads = not (asked.narrowed or shown.start or view.blind) and asked.column == "status" and asked.falls
+    head = _head(asked, view, known) if not shown.start else None
     stop = shown.start + PAGE_SIZE
-    tables = of_names(known.worst[:stop]) if leads else between(_ordered(wanted, asked, view), shown.start, stop)
+    tables = between(_ordered(wanted, asked, view), shown.start, stop) if head is None else of_names(head)
     rows = [table_row(table, view) for table in tables]
-    first = _first(tuple(rows) if leads and found.late else _worst(view, found, known.worst[:1]))
+    first = _first(tuple(rows) if head == known.worst and found.late else _worst(view, found, known.worst[:1]))
     proven = any(row.nine for row in rows)
     sparks = _sparks(rows, now)
     waits = cutoffs.of_tables([row.name for row in rows], now)
@@ -328,6 +328,13 @@ def _ordered(tables: TableQuerySet, asked: Listing, view: View) -> TableQuerySet
     field = {"name": "name", "status": "severity", "lag": "lag_s", "slo": "slo_s", "task": "task"}[asked.column]
     order = F(field).desc(nulls_last=True) if asked.falls else F(field).asc(nulls_last=True)
     return tables.order_by(order, "name")
+
+
+def _head(asked: Listing, view: View, known: Summed) -> tuple[str, ...] | None:
+    """The names of the first page, where they are known without a sort; None: they are not."""
+    if asked.narrowed or view.blind or not asked.falls:
+        return None
+    return {"status": known.worst, "lag": known.slowest}.get(asked.column)
 
 
 def _sparks(rows: list[TableRow], now: datetime) -> dict[str, tuple[float | None, ...]]:
