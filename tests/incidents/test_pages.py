@@ -20,7 +20,7 @@ from console.incidents import actions
 from console.incidents.actions import announce
 from console.incidents.findings import Severity
 from console.incidents.models import Incident, Maintenance
-from console.incidents.pages import Filters
+from console.incidents.pages import Filters, list_page
 from console.incidents.store import settle
 from console.overview.judge import judge
 from tests.api.asking import user_of
@@ -86,6 +86,12 @@ def test_the_noise_names_the_key_that_told_most_and_whether_anybody_acted(operat
     assert Incident.objects.count() == 3
     text = text_of(operator, "/incidents/")
     assert "fleets.starving:cpu told most: 3\N{NO-BREAK SPACE}pages, acted upon 1 of 3 times." in text
+    Incident.objects.filter(generation=1).update(opened_at=now - timedelta(days=31), title="zzz before the window")
+    text = text_of(operator, "/incidents/")
+    assert "fleets.starving:cpu told most: 2\N{NO-BREAK SPACE}pages, nobody did anything." in text
+    Incident.objects.filter(generation=2).update(title="zzz of before")
+    [noise] = list_page(timezone.now(), {}).noise
+    assert noise.title == "cpu starves", "as the newest is called"
 
 
 def test_the_export_is_what_the_list_shows_and_no_formula(operator: Client) -> None:
