@@ -74,7 +74,8 @@ class Kept(Generic[P, Row]):
     def __init__(self, make: Callable[P, QuerySet[Any, Row]]) -> None:
         update_wrapper(self, make)
         self.make = make
-        self._names = tuple(inspect.signature(make).parameters)
+        self._signature = inspect.signature(make)
+        self._names = tuple(self._signature.parameters)
         self._statement: _Statement | None = None
         self._lock = threading.Lock()
         ALL.append(self)
@@ -82,7 +83,7 @@ class Kept(Generic[P, Row]):
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> list[Row]:
         """The rows, by one query. ValueError for an argument that is None."""
         statement = self._statement or self._compiled()
-        values = args if not kwargs else (*args, *(kwargs[name] for name in self._names[len(args) :]))
+        values = self._signature.bind(*args, **kwargs).args if kwargs else args
         if len(values) != len(self._names):
             raise TypeError(f"{self.make.__name__} takes {len(self._names)} arguments, not {len(values)}")
         return statement.rows(values)

@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
 from django.contrib.postgres.fields import ArrayField
-from django.db import models
+from django.db import connections, models
 from django.db.models import Q
 
 
 class DecisionQuerySet(models.QuerySet["ScalingDecision"]):
     def newest(self, queues: Sequence[str], *, news: bool = False) -> dict[str, ScalingDecision]:
         """The last decision of each queue, with `news` the last that said something new. One query."""
-        only = "AND news" if news else ""
-        rows = self.model.objects.raw(
-            f"""SELECT d.* FROM unnest(%s::text[]) AS q(queue) CROSS JOIN LATERAL (
-                SELECT * FROM fleets_scalingdecision WHERE queue = q.queue {only} ORDER BY at DESC LIMIT 1) AS d""",  # noqa: S608
-            [list(queues)],
-        )
-        return {row.queue: row for row in rows}
+        names = tuple(field.attname for field in ScalingDecision._meta.concrete_fields)
+        inputs = names.index("inputs")
+        with connections[self.db].cursor() as cursor:
+            columns = ", ".join(f'd."{name}"' for name in names)
+            cursor.execute(_NEWEST.format(columns=columns, only="AND news" if news else ""), [list(queues)])
+            found = [list(row) for row in cursor.fetchall()]
+        for row in found:
+            row[inputs] = json.loads(row[inputs])
+        return {row.queue: row for row in (ScalingDecision.from_db(self.db, names, row) for row in found)}
+
+
+_NEWEST = """SELECT {columns} FROM unnest(%s::text[]) AS q(queue) CROSS JOIN LATERAL (
+    SELECT * FROM fleets_scalingdecision WHERE queue = q.queue {only} ORDER BY at DESC LIMIT 1) AS d"""
 
 
 class ScalingDecision(models.Model):
