@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from jinja2 import StrictUndefined
 from pytest_django import DjangoDbBlocker
 
+from console.lib import templates
 from tests.flush import empty_tables
 
 # How fast this machine is today, and whether it is the first run of hypothesis on it, is no property of the code.
@@ -79,5 +80,6 @@ def pages_tell_their_context() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Template, "render", told)
-        patch.setattr(engines["jinja2"].env, "undefined", StrictUndefined)  # type: ignore[attr-defined]
+        patch.setattr(templates, "missing", lambda: StrictUndefined)
+        engines["jinja2"].env.undefined = StrictUndefined  # type: ignore[attr-defined] # if it was made already
         yield

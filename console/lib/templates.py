@@ -30,6 +30,7 @@ from jinja2 import (
     Environment,
     StrictUndefined,
     Template,
+    Undefined,
     make_logging_undefined,
     pass_context,
 )
@@ -57,12 +58,16 @@ class Unknown(ChainableUndefined):
         return str(self)
 
 
+def missing() -> type[Undefined]:
+    """What stands for a word that is missing in production; the tests put an error there."""
+    return make_logging_undefined(log, Unknown)
+
+
 def environment(**options: Any) -> Environment:
     """What settings.TEMPLATES names. Filters that Jinja2 lacks are Django's own, by Django's names."""
     from console.lib import components, nav  # they draw with this engine
 
-    missing = StrictUndefined if settings.DEBUG else make_logging_undefined(log, Unknown)
-    fixed = {"autoescape": True, "undefined": missing}
+    fixed = {"autoescape": True, "undefined": StrictUndefined if settings.DEBUG else missing()}
     made = Environment(**(options | fixed))  # noqa: S701 - it does escape: `fixed`
     made.filters.update(
         capfirst=filters.capfirst,

@@ -10,7 +10,7 @@ from django.template import engines
 from django.test import RequestFactory
 from jinja2 import UndefinedError
 
-from console.lib.templates import environment
+from console.lib.templates import environment, missing
 
 NOW = datetime(2026, 11, 22, 3, 7, tzinfo=UTC)
 NBSP = "\N{NO-BREAK SPACE}"
@@ -121,6 +121,7 @@ def test_a_word_that_is_missing_is_an_error_in_the_tests() -> None:
 
 def test_a_word_that_is_missing_reads_unknown_in_production_and_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     made = environment()
+    made.undefined = missing()
     source = "{{ page.misspelt }}, {{ page.nothing.at_all }}{% if page.misspelt %}never{% endif %}"
     assert made.from_string(source).render(page=object()) == "unknown, unknown"
     assert "misspelt" in caplog.text

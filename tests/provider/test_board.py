@@ -78,7 +78,8 @@ def test_two_thousand_sensors_make_one_request_per_interval(console: FakeConsole
     assert pace(console) > 0.8
     assert max(items for _, items in console.requests) == MOST_ITEMS
     asked = [{item["table"] for item in body["items"]} for body in console.bodies]
-    assert len(asked[-1] | asked[-2]) == SENSORS, "the last two requests ask for everybody"
+    # Two ask for everybody; the verdicts may have changed while one was on its way, which then told only some.
+    assert len(asked[-1] | asked[-2] | asked[-3]) == SENSORS, "the last requests ask for everybody"
 
 
 def test_the_same_question_is_asked_once(console: FakeConsole) -> None:
