@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 PY := .venv/bin/python
 ARGS ?=
-WORKERS ?= 2
+WORKERS ?= 3
 export PYTHONUNBUFFERED = 1
 
 .PHONY: run test lint bench journeys format
