@@ -82,11 +82,7 @@ def age(
     browser.
     `now` may be left out (or empty): then the page's own moment is used. None as `as_of` reads "never seen".
     """
-    return aged(as_of, now or page_now(context), limit_s, every_s)
-
-
-def aged(as_of: dt.datetime | None, now: dt.datetime, limit_s: float, every_s: float | None = None) -> SafeString:
-    """The same where the page's moment is at hand: in rows."""
+    now = now or page_now(context)
     seconds = None if as_of is None else max(0.0, (now - as_of).total_seconds())
     part = 1.0 if seconds is None else min(1.0, seconds / limit_s if limit_s > 0 else 1.0)
     return draw(

@@ -93,7 +93,6 @@ def environment(**options: Any) -> Environment:
     made.globals.update(
         _GIVEN_BY_A_REQUEST,
         age=components.age,
-        aged=components.aged,
         bar=components.bar,
         clock=timezone.now,
         draw=draw,
