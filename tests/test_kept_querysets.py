@@ -27,7 +27,8 @@ from console.fleets.models import (
     Watch,
     Worker,
 )
-from console.freshness.models import CutoffRow, Heartbeat, OriginSnapshot, TableEvent, TableSnapshot, TaskSnapshot
+from console.freshness.models import Heartbeat, OriginSnapshot, TableSnapshot, TaskSnapshot
+from console.freshness.records import CutoffRow, TableEvent
 from console.incidents.models import Incident, IncidentEvent, Maintenance, Page, PageAttempt, SignalRow
 from console.lib import kept
 from console.operations.models import Operation, Target

@@ -10,7 +10,8 @@ from console.accounts import audit
 from console.accounts.actor import Actor
 from console.freshness import store
 from console.freshness.judge import one_at_a_time
-from console.freshness.models import CutoffRow, Heartbeat
+from console.freshness.models import Heartbeat
+from console.freshness.records import CutoffRow
 from console.freshness.watermark import attest
 
 

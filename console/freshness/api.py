@@ -16,9 +16,10 @@ from console.freshness.budget import Budget, budget
 from console.freshness.check_api import CutoffOut, EventOut, cutoff_out, event_out
 from console.freshness.cutoffs import Wait
 from console.freshness.detail import RANGES, find, lag_history
-from console.freshness.models import TableEvent, TableSnapshot, of
+from console.freshness.models import TableSnapshot, of
 from console.freshness.outlook import Alarm
 from console.freshness.pages import lag_series
+from console.freshness.records import TableEvent
 from console.freshness.rows import TableRow, look, table_row
 from console.lib.api import Remembered, not_found
 from console.lib.status import Status as Level

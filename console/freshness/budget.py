@@ -11,8 +11,9 @@ from django.db.models import Count, F, Q, QuerySet
 
 from console.freshness import minutes
 from console.freshness.minutes import Watched
-from console.freshness.models import Burning, CutoffRow, TableSnapshot
+from console.freshness.models import TableSnapshot
 from console.freshness.outlook import BURNS, Alarm, alarm, burn
+from console.freshness.records import Burning, CutoffRow
 from console.lib.kept import kept
 
 OBJECTIVE = 0.99

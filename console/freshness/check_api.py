@@ -16,7 +16,8 @@ from console.accounts.api_auth import operator
 from console.freshness import actions
 from console.freshness.asking import Question, Told, Untracked, ask
 from console.freshness.cutoffs import Wait
-from console.freshness.models import CutoffRow, Heartbeat, TableEvent, TableSnapshot, generation
+from console.freshness.models import Heartbeat, TableSnapshot
+from console.freshness.records import CutoffRow, TableEvent, generation
 from console.freshness.watermark import Basis
 from console.lib.api import Change, Problem, Renderer, moment, not_found
 from console.operations.schemas import OperationOut, submitted

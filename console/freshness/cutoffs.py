@@ -13,8 +13,9 @@ from django.db.models import Count, Max, Q, QuerySet
 
 from console.freshness import telling
 from console.freshness.cells import Cell, cell
-from console.freshness.models import AssetNews, CutoffRow, Proof, TableEvent, TableSnapshot
+from console.freshness.models import TableSnapshot
 from console.freshness.outlook import Nine
+from console.freshness.records import AssetNews, CutoffRow, Proof, TableEvent
 from console.freshness.watermark import Basis
 from console.lib.kept import kept
 from console.lib.words import duration

@@ -13,8 +13,9 @@ from django.db.models import QuerySet
 from console.freshness import cutoffs
 from console.freshness.budget import Budget, budget
 from console.freshness.cells import Cell
-from console.freshness.models import Found, Heartbeat, OriginSnapshot, TableEvent, TableSnapshot, TaskSnapshot, of
+from console.freshness.models import Found, Heartbeat, OriginSnapshot, TableSnapshot, TaskSnapshot, of
 from console.freshness.pages import OriginRow, TaskRow, lag_series, origin_row, task_row
+from console.freshness.records import TableEvent
 from console.freshness.rows import NO_WATERMARK, TableRow, View, look, table_row
 from console.freshness.rules import RUNNING
 from console.freshness.told import Told, told

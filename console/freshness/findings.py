@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 
 from console.freshness.cutoffs import LOOK_AHEAD
 from console.freshness.findings_promises import of_burns, of_news, untold
-from console.freshness.models import Burning, CutoffRow, TableSnapshot
+from console.freshness.models import TableSnapshot
 from console.freshness.outlook import RUNWAY_S, Nine, eta
 from console.freshness.pages import lag_series
+from console.freshness.records import Burning, CutoffRow
 from console.freshness.rows import URL, TableRow, look, table_row
 from console.freshness.rules import Word
 from console.incidents.findings import Fact, Finding, Recommended, Report, Severity, joined

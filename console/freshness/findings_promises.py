@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from console.freshness.budget import OBJECTIVE, STALE, figures
-from console.freshness.models import AssetNews, Burning
 from console.freshness.outlook import Alarm
 from console.freshness.pages import lag_series
+from console.freshness.records import AssetNews, Burning
 from console.freshness.rows import URL
 from console.incidents.findings import Fact, Finding, Recommended, Report, Severity
 from console.lib.words import count, duration

@@ -21,9 +21,10 @@ from console.freshness.follow import (
 )
 from console.freshness.judge import SEVERITY, VERDICT, write
 from console.freshness.minutes import minute_of
-from console.freshness.models import Heartbeat, TableEvent, TableSnapshot, next_generation
+from console.freshness.models import Heartbeat, TableSnapshot
 from console.freshness.outlook import STATUS, Cutoff, Holder, Nine
 from console.freshness.poll import TaskResult, read_replication
+from console.freshness.records import TableEvent, next_generation
 from console.freshness.watermark import Beat, Condition, Leg, mark, see, see_source
 from console.lib.words import count
 from console.platform.declared import Declaration, TaskDeclared

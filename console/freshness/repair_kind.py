@@ -9,7 +9,8 @@ from difflib import get_close_matches
 from typing import Any
 
 from console.freshness import repair_rules
-from console.freshness.models import CutoffRow, Proof, TableSnapshot, TaskSnapshot
+from console.freshness.models import TableSnapshot, TaskSnapshot
+from console.freshness.records import CutoffRow, Proof
 from console.freshness.repair_rules import RESUMABLE, Reload, Resume, TableSeen, TaskSeen
 from console.lib.words import count, duration, listed
 from console.operations.kinds import Check, Invalid, Kind, Plan

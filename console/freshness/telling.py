@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from console.freshness.models import AssetNews, CutoffRow, Proof, TableEvent, next_generation
+from console.freshness.records import AssetNews, CutoffRow, Proof, TableEvent, next_generation
 from console.freshness.watermark import Basis
 from console.platform.ports import AssetsPort, PlatformError
 

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from console.freshness.cutoffs import Wait
 from console.freshness.findings_promises import UNTOLD
-from console.freshness.models import AssetNews, CutoffRow
+from console.freshness.records import AssetNews, CutoffRow
 from console.lib.status import Status
 from console.lib.words import count
 

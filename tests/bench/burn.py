@@ -18,7 +18,7 @@ def run(**_: object) -> None:
     from django.utils import timezone
 
     from console.freshness import budget, minutes
-    from console.freshness.models import Burning
+    from console.freshness.records import Burning
     from tests.freshness import made
     from tests.freshness.story import Story
 

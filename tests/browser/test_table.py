@@ -10,7 +10,7 @@ import pytest
 from django.db import transaction
 from django.utils import timezone
 
-from console.freshness.models import AssetNews, CutoffRow
+from console.freshness.records import AssetNews, CutoffRow
 from tests.browser.page import DESKTOP, PHONE, THEMES, Page
 from tests.freshness.made import CUSTOMERS, ORDERS
 from tests.freshness.story import Story

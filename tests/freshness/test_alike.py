@@ -10,7 +10,8 @@ import pytest
 
 from console.freshness import follow, proving
 from console.freshness.judge import VERDICT
-from console.freshness.models import CutoffRow, Heartbeat, TableSnapshot
+from console.freshness.models import Heartbeat, TableSnapshot
+from console.freshness.records import CutoffRow
 from console.platform.readings import SuspendedReading
 from tests.freshness import made
 from tests.freshness.story import Story

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from console.freshness import minutes
 from console.freshness.budget import ALL_WINDOWS, LENGTHS, WINDOWS, bad_shares, budget
 from console.freshness.minutes import counted, look, masks, minute_of, note, watched
-from console.freshness.models import BadHour, CutoffRow, TableSnapshot, WatchedHour
+from console.freshness.models import TableSnapshot
 from console.freshness.outlook import Alarm
+from console.freshness.records import BadHour, CutoffRow, WatchedHour
 from tests.freshness.made import ORDERS
 
 BASE = datetime(2026, 11, 26, 12, 0, 30, tzinfo=UTC)

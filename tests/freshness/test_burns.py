@@ -11,7 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 from console.freshness import budget, minutes
 from console.freshness.findings import findings
 from console.freshness.findings_promises import of_burns
-from console.freshness.models import AssetNews, BadHour, Burning, TableSnapshot, WatchedHour
+from console.freshness.models import TableSnapshot
+from console.freshness.records import AssetNews, BadHour, Burning, WatchedHour
 from console.incidents.findings import Finding, Severity
 from tests.freshness.made import CUSTOMERS, ORDERS, table
 from tests.freshness.story import Story

@@ -15,7 +15,7 @@ from console.accounts.models import AuditEntry
 from console.accounts.roles import Role
 from console.freshness.asking import Question, ask
 from console.freshness.check_api import CheckOut
-from console.freshness.models import CutoffRow, Proof, TableEvent, generation
+from console.freshness.records import CutoffRow, Proof, TableEvent, generation
 from console.freshness.watermark import Basis
 from console.lib.api import Encoder
 from tests.api.asking import bearer, token_for

@@ -7,7 +7,7 @@ import threading
 import pytest
 from django.db import connection, transaction
 
-from console.freshness.models import generation, next_generation
+from console.freshness.records import generation, next_generation
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -112,7 +112,7 @@ def test_many_wait_side_by_side_on_one_thread(number: int) -> None:
     found = asyncio.run(all_of_them())
     assert {verdict for verdict, _ in found} == {"complete"}
     assert max(took_s for _, took_s in found) < 5
-    assert threading.active_count() == threads
+    assert threading.active_count() <= threads  # an earlier test's may have ended meanwhile
 
 
 def test_without_redis_it_still_looks_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,8 +11,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from console.accounts.models import User
 from console.freshness.cells import Fate, cell
-from console.freshness.models import CutoffRow, Proof
 from console.freshness.pages import freshness_page
+from console.freshness.records import CutoffRow, Proof
 from tests.freshness import made
 from tests.freshness.made import ORDERS
 from tests.freshness.story import Story

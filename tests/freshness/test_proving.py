@@ -11,7 +11,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from console.freshness import cutoffs
-from console.freshness.models import CutoffRow, Heartbeat, Proof, TableEvent, TableSnapshot
+from console.freshness.models import Heartbeat, TableSnapshot
+from console.freshness.records import CutoffRow, Proof, TableEvent
 from console.freshness.watermark import Basis
 from console.platform.readings import SuspendedReading
 from tests.freshness import made

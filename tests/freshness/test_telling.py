@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from console.freshness import cutoffs, telling
 from console.freshness.asking import Question, ask
-from console.freshness.models import AssetNews, CutoffRow, TableEvent
+from console.freshness.records import AssetNews, CutoffRow, TableEvent
 from console.freshness.watermark import Basis
 from console.platform.airflow import Airflow
 from console.platform.declared.cutoffs import parse

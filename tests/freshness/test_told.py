@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from console.freshness.models import AssetNews, CutoffRow
+from console.freshness.records import AssetNews, CutoffRow
 from console.freshness.told import Told, one, told
 from console.lib.status import Status
 from tests.freshness.made import CUSTOMERS, ORDERS

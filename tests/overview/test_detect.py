@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from console.accounts.roles import Role
 from console.fleets.models import GroupSnapshot, QueueSnapshot, Watch, Worker
-from console.freshness.models import AssetNews, Burning, CutoffRow, TableSnapshot
+from console.freshness.models import TableSnapshot
+from console.freshness.records import AssetNews, Burning, CutoffRow
 from console.incidents.detectors import DETECTORS
 from console.incidents.findings import Finding, Severity
 from console.incidents.models import Incident
