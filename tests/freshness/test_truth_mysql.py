@@ -196,7 +196,6 @@ def test_nothing_that_was_called_complete_lacked_a_row_then_or_later(db: MysqlSe
         random.Random(8),
     )
     copy.install()
-    copy.crashes = 0.03
     pulse = MysqlPulse(Mysql("the source shop", f"mysql://console:p%40ss@127.0.0.1:{db.port}/", "SHOP_URL"))
     asks = Console(TASK, STAMPED, pulse, Arrivals(Database("the warehouse", warehouse, "WAREHOUSE_URL")), Dms(copy))
     reader = psycopg2.connect(warehouse)
@@ -205,6 +204,7 @@ def test_nothing_that_was_called_complete_lacked_a_row_then_or_later(db: MysqlSe
     copying = threading.Thread(target=copy.work, args=(stop,))
     threads = writers.start()
     toggle_s = time.monotonic() + 4
+    ends_s = time.monotonic() + LASTS_S
 
     def held() -> dict[int, datetime]:
         with reader.cursor() as cursor:
@@ -213,13 +213,14 @@ def test_nothing_that_was_called_complete_lacked_a_row_then_or_later(db: MysqlSe
 
     def disturb() -> None:
         nonlocal toggle_s
+        late = not copy.ended and time.monotonic() > ends_s - LASTS_S / 2  # on a slow machine few steps are made
+        copy.crashes = 1.0 if late else 0.03
         if time.monotonic() > toggle_s:
             (copy.paused.clear if copy.paused.is_set() else copy.paused.set)()
             toggle_s = time.monotonic() + pick.uniform(1, 4)
 
     try:
         copying.start()
-        ends_s = time.monotonic() + LASTS_S
         claims, controls = watch(asks, held, pick, ends_s, disturb)
         copy.paused.clear()
         copy.crashes = 0.0
